@@ -1,0 +1,67 @@
+package fabric
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+const (
+	minDiskState = 1 << 30 // an orderer preallocates 123 MB; ledgers grow
+	minDiskBuild = 2 << 30 // Go's build cache for Fabric and its dependencies
+)
+
+// spareAddress is given to the loopback device of a host that has no other.
+const spareAddress = "10.99.0.1/32"
+
+// ensureInterface sees to it that there is an IPv4 address besides 127.0.0.1:
+// a Fabric peer ends itself without one, though it never uses it here.
+func ensureInterface(progress func(string)) error {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return fmt.Errorf("listing network addresses: %w", err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return nil
+		}
+	}
+	cure := "ip addr add " + spareAddress + " dev lo"
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("this host has no IPv4 address but 127.0.0.1, and a Fabric peer refuses to start like that; as root run: %s", cure)
+	}
+	progress("adding " + spareAddress + " to the loopback device, for Fabric's peers")
+	if out, err := exec.Command("ip", "addr", "add", spareAddress, "dev", "lo").CombinedOutput(); err != nil {
+		return fmt.Errorf("running %q, without which a Fabric peer refuses to start: %w: %s", cure, err, out)
+	}
+	return nil
+}
+
+func checkDisk(dir string, need uint64) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("measuring free space of %s: %w", dir, err)
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < need {
+		return fmt.Errorf("%s has %d MiB of disk left, %d MiB are needed", dir, free>>20, need>>20)
+	}
+	return nil
+}
+
+// lockDir keeps two commands from changing one folder at the same time.
+func lockDir(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("making %s: %w", dir, err)
+	}
+	file, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("opening lock of %s: %w", dir, err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), file.Close())
+	}
+	return func() { _ = file.Close() }, nil // closing gives the lock back
+}
