@@ -59,7 +59,7 @@ func Build(ctx context.Context, cfg Config, progress func(step string)) error {
 	if missing != nil {
 		return missing
 	}
-	release, err := lockDir(cfg.Cache)
+	release, err := lockDir(ctx, cfg.Cache)
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,9 @@ func built(cache, pins string) bool {
 }
 
 func build(ctx context.Context, cache, tools, pins string, progress func(string)) error {
+	if err := makeDir(cache); err != nil {
+		return err
+	}
 	if err := checkDisk(cache, minDiskBuild); err != nil {
 		return fmt.Errorf("building Fabric: %w", err)
 	}

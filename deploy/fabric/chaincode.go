@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (n *Network) DeployChaincode(ctx context.Context, cc Chaincode) error {
 	if err := n.checkCollections(cc.Collections); err != nil {
 		return fmt.Errorf("chaincode %s: %w", cc.Name, err)
 	}
-	release, err := lockDir(n.dir)
+	release, err := lockDir(ctx, n.dir)
 	if err != nil {
 		return err
 	}
@@ -109,10 +110,11 @@ func (n *Network) startServers(cc Chaincode) (map[string]chaincodePackage, error
 	if err != nil {
 		return nil, err
 	}
-	generation, err := programGeneration(cc.Argv[0])
+	program, generation, err := locateProgram(cc.Argv[0])
 	if err != nil {
 		return nil, err
 	}
+	argv := append([]string{program}, cc.Argv[1:]...)
 	packages := map[string]chaincodePackage{}
 	for _, o := range n.profile.Organisations {
 		if !o.Endorses {
@@ -142,7 +144,7 @@ func (n *Network) startServers(cc Chaincode) (map[string]chaincodePackage, error
 		}), cc.Env...)
 		if err := n.ensure(supervise.Spec{
 			Name: ChaincodeProcess(cc.Name, o.Name), Stage: stageChaincode, Grace: stopGrace, Dir: n.dir,
-			Argv: cc.Argv, Env: env, Generation: generation,
+			Argv: argv, Env: env, Generation: generation,
 		}); err != nil {
 			return nil, err
 		}
@@ -181,17 +183,20 @@ func (n *Network) chaincodeAddresses(chaincode string) (map[string]string, error
 	return addresses, nil
 }
 
-// programGeneration changes when the program was built anew.
-func programGeneration(program string) (string, error) {
-	path, err := exec.LookPath(program)
+// locateProgram finds the program from anywhere, and a text that changes when it
+// is built anew.
+func locateProgram(program string) (path, generation string, err error) {
+	if path, err = exec.LookPath(program); err == nil {
+		path, err = filepath.Abs(path)
+	}
 	if err != nil {
-		return "", fmt.Errorf("finding chaincode program: %w", err)
+		return "", "", fmt.Errorf("finding chaincode program: %w", err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("looking at chaincode program: %w", err)
+		return "", "", fmt.Errorf("looking at chaincode program: %w", err)
 	}
-	return strconv.FormatInt(info.Size(), 10) + "@" + info.ModTime().UTC().Format(time.RFC3339Nano), nil
+	return path, strconv.FormatInt(info.Size(), 10) + "@" + info.ModTime().UTC().Format(time.RFC3339Nano), nil
 }
 
 // define installs, approves and commits, as far as that is not done yet.
@@ -205,9 +210,10 @@ func (n *Network) define(ctx context.Context, cc Chaincode, packages map[string]
 			a.close()
 		}
 	}()
-	wanted := &adminchaincode.Definition{ChannelName: n.profile.Channel, Name: cc.Name, Version: cc.Version, Collections: collectionPackage(cc.Collections)}
-	if wanted.ApplicationPolicy, err = adminchaincode.NewApplicationPolicy("", "/Channel/Application/Endorsement"); err != nil {
-		return fmt.Errorf("naming endorsement policy: %w", err)
+	wanted := &adminchaincode.Definition{
+		ChannelName: n.profile.Channel, Name: cc.Name, Version: cc.Version, Collections: collectionPackage(cc.Collections),
+		// The channel's own rule, k of the endorsing organisations, has its one home in the first block.
+		ApplicationPolicy: &peer.ApplicationPolicy{Type: &peer.ApplicationPolicy_ChannelConfigPolicyReference{ChannelConfigPolicyReference: "/Channel/Application/Endorsement"}},
 	}
 	if err := inParallel(ctx, admins, func(ctx context.Context, a *admin) error {
 		return a.install(ctx, packages[a.org.MSPID])

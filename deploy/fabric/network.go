@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,8 +31,9 @@ type Network struct {
 	owned   bool
 	profile Profile
 
-	mu    sync.Mutex // guards state, which grows by chaincode ports
-	state state
+	mu      sync.Mutex // guards what follows
+	state   state      // grows by chaincode ports
+	ensured []string   // processes that this value needs to run
 }
 
 // Up creates the network of cfg, or brings it back: it builds, makes, starts and
@@ -50,11 +52,14 @@ func Up(ctx context.Context, cfg Config, options Options) (*Network, error) {
 	if err := ensureInterface(options.Progress); err != nil {
 		return nil, err
 	}
-	release, err := lockDir(cfg.Dir)
+	release, err := lockDir(ctx, cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	if err := makeDir(cfg.Dir); err != nil {
+		return nil, err
+	}
 	if err := checkDisk(cfg.Dir, minDiskState); err != nil {
 		return nil, err
 	}
@@ -199,6 +204,9 @@ func (n *Network) ensure(spec supervise.Spec) error {
 	if err := n.group.Ensure(spec); err != nil {
 		return fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ensured = append(n.ensured, spec.Name)
 	return nil
 }
 
@@ -253,14 +261,17 @@ func (n *Network) retry(ctx context.Context, what string, check func(context.Con
 	}
 }
 
-// broken names a process that keeps dying, with the end of its output.
+// broken names a process that we need and that keeps dying, with the end of its
+// output.
 func (n *Network) broken() error {
 	all, err := n.group.Status()
 	if err != nil {
 		return err
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, p := range all {
-		if p.State == supervise.Waiting && p.Restarts >= 3 {
+		if p.State == supervise.Waiting && p.Restarts >= 3 && slices.Contains(n.ensured, p.Name) {
 			return fmt.Errorf("process %s keeps ending (%s); the end of %s:\n%s", p.Name, p.LastExit, n.group.LogPath(p.Name), n.group.Tail(p.Name))
 		}
 	}
@@ -284,7 +295,10 @@ func (n *Network) Close() { n.stop() }
 
 // Down stops the network in dir, whoever started it. Its state stays.
 func Down(ctx context.Context, dir string) error {
-	release, err := lockNetwork(dir)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	release, err := lockDir(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -305,7 +319,7 @@ func Reset(ctx context.Context, dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, stateFile)); err != nil {
 		return fmt.Errorf("%s is not the folder of a network (no %s in it); nothing was removed", dir, stateFile)
 	}
-	release, err := lockNetwork(dir)
+	release, err := lockDir(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -326,11 +340,4 @@ func Reset(ctx context.Context, dir string) error {
 		return fmt.Errorf("removing network: %w", err)
 	}
 	return nil
-}
-
-func lockNetwork(dir string) (func(), error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return func() {}, nil
-	}
-	return lockDir(dir)
 }

@@ -1,12 +1,15 @@
 package fabric
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
+	"time"
 )
 
 const (
@@ -51,17 +54,37 @@ func checkDisk(dir string, need uint64) error {
 	return nil
 }
 
-// lockDir keeps two commands from changing one folder at the same time.
-func lockDir(dir string) (release func(), err error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("making %s: %w", dir, err)
+// lockDir keeps two commands from changing one folder at the same time; it waits
+// for its turn until ctx ends. The lock is a file beside the folder, which stays.
+func lockDir(ctx context.Context, dir string) (release func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o750); err != nil {
+		return nil, fmt.Errorf("making room for %s: %w", dir, err)
 	}
 	file, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("opening lock of %s: %w", dir, err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), file.Close())
+	for {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = file.Close() }, nil // closing gives the lock back
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			err = fmt.Errorf("another command works on it: %w", ctx.Err())
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), file.Close())
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	return func() { _ = file.Close() }, nil // closing gives the lock back
+	return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), file.Close())
+}
+
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("making %s: %w", dir, err)
+	}
+	return nil
 }
