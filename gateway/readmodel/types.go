@@ -274,9 +274,9 @@ type Position struct {
 type Stats struct {
 	Position
 	Organisations, Devices, Shipments, OpenShipments, Alerts, OpenAlerts uint64
-	Batches, Frames, Readings, Refused, Backfilled, Gaps                uint64
-	Checkpoints, Contradictions, Anomalies                              uint64
-	Transactions, Invalid                                               uint64 // of our chaincode: valid ones, and those that Fabric marked invalid
+	Batches, Frames, Readings, Refused, Backfilled, Gaps                 uint64
+	Checkpoints, Contradictions, Anomalies                               uint64
+	Transactions, Invalid                                                uint64 // of our chaincode: valid ones, and those that Fabric marked invalid
 }
 
 // Change tells that something was projected; it is published after the database commit.
