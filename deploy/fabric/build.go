@@ -24,7 +24,7 @@ const (
 	fabricModule = "github.com/hyperledger/fabric"
 	// builtPackages is about how many packages a build from nothing compiles; it
 	// only scales the progress text.
-	builtPackages = 900
+	builtPackages = 825
 )
 
 // stamp says what a cache folder holds; it is written last.

@@ -194,9 +194,14 @@ func (n *Network) start(ctx context.Context, logSpec string) error {
 	return n.retry(ctx, "the peers to know each other", n.checkGossip)
 }
 
-// ensure starts a process; unless it runs already, its ports must be free.
+// ensure starts a process; unless the supervisor has it already, its ports must
+// be free.
 func (n *Network) ensure(spec supervise.Spec) error {
-	if _, running := n.group.PID(spec.Name); !running {
+	present, err := n.group.Status()
+	if err != nil {
+		return fmt.Errorf("reading processes: %w", err)
+	}
+	if !slices.ContainsFunc(present, func(s supervise.Status) bool { return s.Name == spec.Name }) {
 		if err := checkFree(spec.Name, n.state.Ports); err != nil {
 			return err
 		}
