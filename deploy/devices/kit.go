@@ -1,47 +1,25 @@
 // Package devices makes and keeps what a sensor needs: its signing key, the MQTT certificate that its organisation's authority
 // issues for it, and how far its frames have come. One folder a device; private keys are readable by their owner only.
-// Of ours it imports chaincode/provenance and chaincode/evidence.
+// Of ours it imports chaincode/provenance, chaincode/evidence and deploy/pki.
 package devices
 
 import (
-	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/trailmark/trailmark/chaincode/evidence"
 	"github.com/trailmark/trailmark/chaincode/provenance"
+	"github.com/trailmark/trailmark/deploy/pki"
 )
-
-// Authority issues MQTT certificates for an organisation's devices.
-type Authority struct {
-	Certificate *x509.Certificate
-	Key         crypto.Signer
-}
-
-// LoadAuthority reads an authority from PEM files.
-func LoadAuthority(certFile, keyFile string) (*Authority, error) {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("loading the organisation's authority: %w", err)
-	}
-	signer, ok := pair.PrivateKey.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("the authority's key in %s cannot sign", keyFile)
-	}
-	return &Authority{pair.Leaf, signer}, nil
-}
 
 // Kit is what one device carries.
 type Kit struct {
@@ -69,7 +47,7 @@ const (
 )
 
 // Make creates a device's folder below dir with a new key and a certificate, or returns the kit that stands there already.
-func Make(dir, id, owner string, lane uint32, unit string, authority *Authority) (*Kit, error) {
+func Make(dir, id, owner string, lane uint32, unit string, authority *pki.Authority) (*Kit, error) {
 	if err := provenance.CheckIdentifier("device", id); err != nil {
 		return nil, err
 	}
@@ -88,7 +66,7 @@ func Make(dir, id, owner string, lane uint32, unit string, authority *Authority)
 }
 
 // create writes the identity last: a folder without it is one that a crash left unfinished, and is made anew.
-func create(folder string, who identity, authority *Authority) (*Kit, error) {
+func create(folder string, who identity, authority *pki.Authority) (*Kit, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
@@ -100,9 +78,9 @@ func create(folder string, who identity, authority *Authority) (*Kit, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := authority.issue(who, public)
+	certificate, err := authority.Client(public, who.ID, who.Owner, "device")
 	if err != nil {
-		return nil, fmt.Errorf("issuing the MQTT certificate of %s: %w", who.ID, err)
+		return nil, err
 	}
 	text, err := json.Marshal(who)
 	if err != nil {
@@ -113,31 +91,14 @@ func create(folder string, who identity, authority *Authority) (*Kit, error) {
 		data []byte
 	}{
 		{keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})},
-		{certificateFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})},
+		{certificateFile, certificate},
 		{identityFile, text},
 	} {
-		if err := writeFile(filepath.Join(folder, file.name), file.data); err != nil {
+		if err := pki.WriteFile(filepath.Join(folder, file.name), file.data); err != nil {
 			return nil, err
 		}
 	}
 	return &Kit{Dir: folder, ID: who.ID, Owner: who.Owner, Lane: who.Lane, Unit: who.Unit, Signer: private}, nil
-}
-
-// issue makes a client certificate: the common name is the device, the organisation its owner.
-func (a *Authority) issue(who identity, public ed25519.PublicKey) ([]byte, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: who.ID, Organization: []string{who.Owner}, OrganizationalUnit: []string{"device"}},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     a.Certificate.NotAfter,
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	return x509.CreateCertificate(rand.Reader, template, a.Certificate, public, a.Key)
 }
 
 // Load reads a device's folder.
@@ -202,14 +163,5 @@ func (k *Kit) SavePosition(p Position) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(k.Dir, positionFile), text)
-}
-
-// writeFile replaces a file at once, so that a crash leaves the old or the new one.
-func writeFile(path string, data []byte) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
+	return pki.WriteFile(filepath.Join(k.Dir, positionFile), text)
 }

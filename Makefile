@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` and `make test`. What they need they install themselves (deploy/setup.sh).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+TRACE ?=
+DEMO_FLAGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: web ## Build bin/trailmark with the page in it
+	@echo "· building bin/trailmark"
+	@$(GO) build -o bin/trailmark ./deploy/cmd/trailmark
+
+.PHONY: web
+web: web/dist/index.html ## Build the page (only when its sources changed)
+
+web/dist/index.html: web/package-lock.json web/index.html web/vite.config.ts gateway/api/openapi.yaml $(shell find web/src -type f 2>/dev/null)
+	@deploy/setup.sh node
+	@echo "· building the page"
+	@cd web && npm ci --no-audit --no-fund --silent && npm run --silent build
+
+.PHONY: demo
+demo: build ## Run the whole road on this machine; TRACE=FILE.csv replays a logger's trace
+	@bin/trailmark demo $(if $(TRACE),--trace "$(TRACE)") $(DEMO_FLAGS)
+
+.PHONY: test
+test: ## Every test: unit, contract, real Fabric end to end, browser (SKIP_BROWSER=1 leaves that out)
+	@deploy/test.sh
+
+.PHONY: unit
+unit: ## Unit and contract tests only; needs no network and no Fabric
+	@$(GO) test ./...
+
+.PHONY: lint
+lint: ## golangci-lint, svelte-check, biome
+	@deploy/lint.sh
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for a minute (FUZZTIME=…)
+	@FUZZTIME=$${FUZZTIME:-60s} deploy/fuzz.sh
+
+.PHONY: clean
+clean: ## Stop and delete the demonstration's state, and what was built
+	@-[ -x bin/trailmark ] && bin/trailmark net reset
+	@rm -rf bin .trailmark web/dist/assets web/dist/index.html
