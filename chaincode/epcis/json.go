@@ -46,6 +46,9 @@ func (p *jsonParser) value(at string, depth int) (*value, error) {
 		if len(t) > maxNumberBytes {
 			return nil, p.problem(at, "limit/string", fmt.Sprintf("a number of more than %d characters", maxNumberBytes))
 		}
+		if _, ok := decimal(string(t)); !ok {
+			return nil, p.problem(at, "limit/number", fmt.Sprintf("a number with an exponent beyond %d", maxExponent))
+		}
 		return &value{kind: number, text: string(t)}, nil
 	case string:
 		if len(t) > MaxStringBytes {

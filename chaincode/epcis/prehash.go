@@ -29,7 +29,7 @@ func (h hasher) event(eventType string, fields *value) string {
 		root.children = append(root.children, h.field(name, m.value)...)
 	}
 	var out strings.Builder
-	out.WriteString("eventType=" + eventType)
+	out.WriteString("eventType=" + h.name(eventType))
 	for _, o := range h.order {
 		out.WriteString(h.take(root, ordered{o.name, canonicalParts[o.name]}))
 	}

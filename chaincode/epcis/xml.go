@@ -12,6 +12,7 @@ import (
 const (
 	xmlNamespace      = "http://www.w3.org/XML/1998/namespace"
 	instanceNamespace = "http://www.w3.org/2001/XMLSchema-instance"
+	schemaNamespace   = "http://www.w3.org/2001/XMLSchema"
 )
 
 // An element is one XML element with its names resolved and the place it came from.

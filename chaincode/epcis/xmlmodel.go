@@ -53,23 +53,30 @@ func (c *xmlModel) prefix(wanted, uri string) string {
 			return known
 		}
 	}
-	usable := wanted != "" && !schemes[wanted] && wellKnown[wanted] == "" && c.uriOf[wanted] == ""
-	for n := 1; !usable; n++ {
+	for n := 1; !c.free(wanted); n++ {
 		wanted = fmt.Sprintf("ns%d", n)
-		usable = c.uriOf[wanted] == ""
 	}
 	c.prefixOf[uri], c.uriOf[wanted] = wanted, uri
 	c.prefixes = append(c.prefixes, wanted)
 	return wanted
 }
 
-// declare makes the prefixes of an element known, for values that use them. Which of an element's prefixes comes
-// first cannot matter, or the same document would not always give the same bytes, so they are sorted.
+func (c *xmlModel) free(prefix string) bool {
+	return prefix != "" && !schemes[prefix] && wellKnown[prefix] == "" && c.uriOf[prefix] == ""
+}
+
+// declare makes the prefixes of an element known, all of them, for values that use them. They are sorted, so that the
+// same document always gives the same bytes.
 func (c *xmlModel) declare(e *element) {
 	for _, prefix := range sortedKeys(e.declared) {
 		uri := e.declared[prefix]
-		if prefix != "" && uri != instanceNamespace && uri != "http://www.w3.org/2001/XMLSchema" && !standardSpace(uri) {
-			c.prefix(prefix, uri)
+		if uri == instanceNamespace || uri == schemaNamespace || standardSpace(uri) || !c.free(prefix) {
+			continue
+		}
+		c.uriOf[prefix] = uri
+		c.prefixes = append(c.prefixes, prefix)
+		if c.prefixOf[uri] == "" {
+			c.prefixOf[uri] = prefix
 		}
 	}
 	for _, child := range e.children {
@@ -85,6 +92,9 @@ func (c *xmlModel) document(root *element) *value {
 		if v := root.attribute(name); v != "" {
 			doc.set(name, textValue(v))
 		}
+	}
+	if strings.HasPrefix(root.attribute("schemaVersion"), "1") {
+		doc.set("schemaVersion", textValue("2.0")) // XML of EPCIS 1.x is read, and becomes what JSON-LD can say
 	}
 	for _, a := range root.attributes {
 		if a.space != "" && a.space != instanceNamespace && a.space != xmlNamespace {
