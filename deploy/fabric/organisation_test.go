@@ -1,9 +1,11 @@
 package fabric
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 )
 
@@ -74,6 +76,28 @@ func TestConfigIsChecked(t *testing.T) {
 			require.ErrorContains(t, err, want)
 		})
 	}
+}
+
+// A program with flags and one without start from the same settings.
+func TestFlagDefaultsAreTheDefaults(t *testing.T) {
+	var cli struct {
+		Config `embed:"" prefix:"net-"`
+	}
+	parser, err := kong.New(&cli)
+	require.NoError(t, err)
+	_, err = parser.Parse(nil)
+	require.NoError(t, err)
+	byFlags, err := cli.Config.withDefaults()
+	require.NoError(t, err)
+	byZero, err := Config{}.withDefaults()
+	require.NoError(t, err)
+	require.Equal(t, byZero, byFlags)
+	require.True(t, filepath.IsAbs(byZero.Dir))
+
+	_, err = parser.Parse([]string{"--net-orderers=3", "--net-dir=/somewhere"})
+	require.NoError(t, err)
+	require.Equal(t, 3, cli.Orderers)
+	require.Equal(t, "/somewhere", cli.Dir)
 }
 
 func FuzzParseOrganisations(f *testing.F) {

@@ -16,7 +16,11 @@ const (
 	stageChaincode
 )
 
-const stopGrace = 8 * time.Second
+const (
+	stopGrace = 8 * time.Second
+	// logFormat is Fabric's own without the colours, which are no use in a file.
+	logFormat = "%{time:2006-01-02T15:04:05.000Z07:00} %{level} [%{module}] %{shortfunc} -> %{message}"
+)
 
 // ordererSpec runs an orderer. All of its settings but these are Fabric's own
 // sample's.
@@ -30,6 +34,7 @@ func ordererSpec(dir, cache string, s state, n node, logSpec string) supervise.S
 		Env: environment(map[string]string{
 			"FABRIC_CFG_PATH":                           filepath.Join(cache, "config"),
 			"FABRIC_LOGGING_SPEC":                       logSpec,
+			"FABRIC_LOGGING_FORMAT":                     logFormat,
 			"ORDERER_GENERAL_LISTENADDRESS":             loopback,
 			"ORDERER_GENERAL_LISTENPORT":                strconv.Itoa(s.port(n.name, portMain)),
 			"ORDERER_GENERAL_LOCALMSPID":                ordererMSP,
@@ -76,6 +81,7 @@ func peerSpec(dir, cache string, s state, n node, logSpec string) supervise.Spec
 		Env: environment(map[string]string{
 			"FABRIC_CFG_PATH":                  filepath.Join(cache, "config"),
 			"FABRIC_LOGGING_SPEC":              logSpec,
+			"FABRIC_LOGGING_FORMAT":            logFormat,
 			"CORE_PEER_ID":                     n.host,
 			"CORE_PEER_NETWORKID":              s.Channel,
 			"CORE_PEER_ADDRESS":                address,
