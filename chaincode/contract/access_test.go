@@ -1,0 +1,150 @@
+package contract
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/trailmark/trailmark/chaincode/provenance"
+)
+
+// TestWhoMayCall is the table (function, organisation): maker opened the shipment and owns the device, carrier is a party and
+// owns a device, regulator is neither, and a stranger is not even registered.
+func TestWhoMayCall(t *testing.T) {
+	const stranger = "StrangerMSP"
+	all := []string{maker, carrier, regulator, stranger}
+	registered := []string{maker, carrier, regulator}
+	parties := []string{maker, carrier}
+	alert := alertRequest("standing")
+	fresh := alertRequest("fresh")
+	table := []struct {
+		function string
+		request  func(w *world, caller string) any
+		allowed  []string
+	}{
+		{"organisations:Register", func(_ *world, caller string) any {
+			return provenance.Registration{Name: caller, LogKey: logKeys(caller).public}
+		}, all},
+		{"organisations:Register", func(*world, string) any {
+			return provenance.Registration{Name: maker, LogKey: logKeys(maker).public}
+		}, []string{maker}},
+		{"organisations:RotateLogKey", func(_ *world, caller string) any {
+			return provenance.LogKeyRotation{LogKey: logKeys(caller).public}
+		}, nil}, // none is an administrator
+		{"organisations:Get", constant(provenance.ByID{ID: maker}), all},
+		{"organisations:List", constant(provenance.Page{}), all},
+		{"devices:EnrolMany", constant(provenance.EnrolRequest{Devices: []provenance.Enrolment{enrolment("new", 0)}}), all},
+		{"devices:EnrolMany", constant(provenance.EnrolRequest{Devices: []provenance.Enrolment{enrolment("s1", 0)}}), []string{maker}},
+		{"devices:Suspend", constant(provenance.ByID{ID: "s1"}), []string{maker}},
+		{"devices:Reactivate", constant(provenance.ByID{ID: "s1"}), []string{maker}},
+		{"devices:Revoke", constant(provenance.ByID{ID: "c1"}), []string{carrier}},
+		{"devices:RotateKey", constant(provenance.KeyRotation{ID: "s1", Epoch: 2, Key: coseKey(deviceKey("s1", 1))}), []string{maker}},
+		{"devices:StartEpoch", constant(provenance.EpochStart{ID: "s1", Epoch: 2}), []string{maker}},
+		{"devices:Calibrate", constant(provenance.Calibration{ID: "c1", CalibrationDue: start}), []string{carrier}},
+		{"devices:Get", constant(provenance.ByID{ID: "s1"}), all},
+		{"devices:List", constant(provenance.Page{}), all},
+		{"shipments:Open", constant(opening("new")), registered},
+		{"shipments:SetParties", constant(provenance.PartiesRequest{Shipment: "ship", Parties: parties}), []string{maker}},
+		{"shipments:Attach", constant(provenance.AttachRequest{Shipment: "ship", Device: "c1", From: start}), parties},
+		{"shipments:Detach", constant(provenance.DetachRequest{Shipment: "ship", Device: "s1", At: start}), parties},
+		{"shipments:Replace", constant(provenance.ReplaceRequest{Shipment: "ship", Device: "s1", With: "s2", At: start}), parties},
+		{"shipments:Close", constant(provenance.CloseRequest{Shipment: "ship", At: start}), parties},
+		{"shipments:Get", constant(provenance.ByID{ID: "ship"}), all},
+		{"shipments:List", constant(provenance.Page{}), all},
+		{"lanes:Claim", constant(provenance.LaneClaim{Lane: 9, Owner: "x"}), all}, // each its own
+		{"lanes:Get", constant(provenance.LaneName{Organisation: maker}), all},
+		{"readings:Commit", func(w *world, _ string) any {
+			return w.batch(maker, 0, 2, shot{device: "s1", sequence: 2})
+		}, []string{maker}},
+		{"readings:Head", constant(provenance.HeadName{Device: "s1", Epoch: 1}), all},
+		{"readings:Manifest", constant(provenance.ManifestName{Organisation: maker, Number: 1}), all},
+		{"models:Register", constant(modelRequest("new")), all},
+		{"models:Get", constant(provenance.ModelName{Name: "m", Version: "1"}), all},
+		{"alerts:Raise", constant(fresh), parties},
+		{"alerts:Raise", constant(alert), all}, // an attestation
+		{"alerts:Acknowledge", constant(provenance.AcknowledgeRequest{Shipment: "ship", ID: "standing", Person: "Q", Comment: "seen"}), parties},
+		{"alerts:Get", constant(provenance.AlertName{Shipment: "ship", ID: "standing"}), all},
+		{"alerts:List", constant(provenance.ByID{ID: "ship"}), all},
+		{"checkpoints:Anchor", func(_ *world, caller string) any {
+			return provenance.AnchorRequest{Note: signedCheckpoint(caller, 9, 1)}
+		}, registered},
+		{"checkpoints:Anchor", func(*world, string) any {
+			return provenance.AnchorRequest{Note: signedCheckpoint(maker, 9, 1)}
+		}, []string{maker}},
+		{"checkpoints:Get", constant(provenance.CheckpointName{Organisation: maker, Size: 5}), all},
+		{"checkpoints:Contradiction", constant(provenance.ContradictionName{Size: 5}), all},
+	}
+	met := map[string]bool{}
+	for _, row := range table {
+		met[row.function] = true
+		for _, caller := range all {
+			t.Run(row.function+"/"+caller, func(t *testing.T) {
+				w := newScene(t)
+				_, err := w.submit(caller, row.function, row.request(w, caller))
+				if slices.Contains(row.allowed, caller) {
+					require.NoError(t, err)
+					return
+				}
+				require.Error(t, err)
+				require.NotNil(t, provenance.ParseError(err.Error()), "%v is no refusal that a person may read", err)
+			})
+		}
+	}
+	for _, function := range functionsOf(t) {
+		require.True(t, met[function], "%s is not in the table", function)
+	}
+}
+
+func constant(request any) func(*world, string) any {
+	return func(*world, string) any { return request }
+}
+
+// newScene is a trade with a shipment on the road.
+func newScene(t testing.TB) *world {
+	w := newFleet(newTrade(t), "s1", "s2")
+	w.enrol(carrier, 0, "c1")
+	w.must(maker, "shipments:Open", opening("ship", carrier))
+	w.must(maker, "shipments:Attach", provenance.AttachRequest{Shipment: "ship", Device: "s1", From: start - 30*minute})
+	w.commitBatch(maker, 0, shot{device: "s1", sequence: 1})
+	w.must(maker, "models:Register", modelRequest("1"))
+	w.must(maker, "alerts:Raise", alertRequest("standing"))
+	w.must(maker, "checkpoints:Anchor", provenance.AnchorRequest{Note: signedCheckpoint(maker, 5, 1)})
+	w.must(carrier, "checkpoints:Anchor", provenance.AnchorRequest{Note: signedCheckpoint(carrier, 5, 2)})
+	return w
+}
+
+func modelRequest(version string) provenance.ModelRequest {
+	return provenance.ModelRequest{Name: "m", Version: version, Hash: provenance.Hash{1}, Kernel: "k1", TrainingRoot: provenance.Hash{2}}
+}
+
+func alertRequest(id string) provenance.AlertRequest {
+	return provenance.AlertRequest{
+		ID: id, Shipment: "ship", Kind: provenance.KindSpoilage, Score: 910_000, ModelName: "m", ModelVersion: "1", InputRoot: provenance.Hash{3},
+		From: start - 20*minute, To: start, AsOfBlock: 12, Devices: []string{"s1"}, Readings: 20, Message: "Predicted spoiled in 31 h.",
+		Drivers: []provenance.Driver{{Name: "mean temperature", Value: 9_100_000, Unit: "Cel"}},
+	}
+}
+
+// functionsOf lists the chaincode's functions from its own metadata.
+func functionsOf(t testing.TB) []string {
+	w := newWorld(t)
+	s, response := w.simulate(0, identity(maker, "client"), "org.hyperledger.fabric:GetMetadata", nil)
+	require.Empty(t, s.writes)
+	type meta struct {
+		Contracts map[string]struct{ Transactions []struct{ Name string } }
+	}
+	described := answer[meta](w, string(response.GetPayload()))
+	functions := []string{}
+	for contract, c := range described.Contracts {
+		if strings.HasPrefix(contract, "org.hyperledger") {
+			continue
+		}
+		for _, transaction := range c.Transactions {
+			functions = append(functions, contract+":"+transaction.Name)
+		}
+	}
+	require.NotEmpty(t, functions)
+	return functions
+}
