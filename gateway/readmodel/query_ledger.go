@@ -240,17 +240,31 @@ func (s *Store) Checkpoints(ctx context.Context, f CheckpointFilter) (result Pag
 	return result, err
 }
 
-// UncheckedCheckpoints lists anchored checkpoints, the smallest first, that our log has grown to and that were not held against it yet.
-func (s *Store) UncheckedCheckpoints(ctx context.Context, limit int) (items []Checkpoint, err error) {
+// Disputed lists the checkpoints of others that disagree with our log, and at whose size an organisation has not anchored its own,
+// the smallest first.
+func (s *Store) Disputed(ctx context.Context, organisation string, limit int) (items []Checkpoint, err error) {
 	var where filter
-	where.and(`r.agreement = ?`, int64(Unchecked))
-	where.and(`r.size <= (SELECT log_size FROM position WHERE id = 1)`)
+	where.and(`r.agreement = ? AND r.organisation <> ?`, int64(Disagrees), organisation)
+	where.and(`NOT EXISTS (SELECT 1 FROM checkpoints o WHERE o.size = r.size AND o.organisation = ?)`, organisation)
 	err = s.read(ctx, func(v view) error {
 		items, err = v.checkpoints(where, `r.size, r.organisation`, limit)
 		return err
 	})
 	return items, err
 }
+
+// UnanchoredLeaves tells whether the log has grown, since a size, by anything but anchored checkpoints.
+func (s *Store) UnanchoredLeaves(ctx context.Context, since uint64) (grown bool, err error) {
+	err = s.read(ctx, func(v view) error {
+		var leaf int64
+		grown, err = v.row(`SELECT leaf FROM transactions WHERE leaf >= ? AND function <> ? ORDER BY leaf LIMIT 1`, []any{int64(since), anchorFunction}, &leaf)
+		return err
+	})
+	return grown, err
+}
+
+// anchorFunction is the contract function that anchors checkpoints.
+const anchorFunction = "checkpoints:Anchor"
 
 // Covering gives for each organisation its smallest agreeing checkpoint of at least a size, by organisation.
 func (s *Store) Covering(ctx context.Context, size uint64) (items []Checkpoint, err error) {

@@ -291,7 +291,7 @@ func splitDays(readings []provenance.Reading, f func(day int64, offset int, part
 	for start := 0; start < len(readings); {
 		day := int64(readings[start].Time) / dayMs
 		if readings[start].Time < 0 || day >= segmentDays {
-			return fmt.Errorf("acquisition time %d lies out of bounds", readings[start].Time)
+			return &ContentError{fmt.Sprintf("acquisition time %d lies out of bounds", readings[start].Time)}
 		}
 		end := start + 1
 		for end < len(readings) && int64(readings[end].Time)/dayMs == day {

@@ -34,6 +34,8 @@ type writerState struct {
 	tree     *compact.Range
 	devices  map[string]int64 // row ids, as far as they were needed
 	segments map[int64]*segment
+	// unchecked counts anchored checkpoints of sizes that the log has not reached.
+	unchecked int
 }
 
 // counters is the row of the table position.
@@ -93,9 +95,18 @@ func (w *Writer) load() (*writerState, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := w.row(`SELECT COUNT(*) FROM checkpoints WHERE agreement = ?`, []any{int64(Unchecked)}, &state.unchecked); err != nil {
+		return nil, err
+	}
 	state.tree, err = treeOf(p.logSize, w.rows)
 	return state, err
 }
+
+// ContentError says that what a block brings contradicts what stands in the read model already, or has no place in it. The Update that
+// met it must be given up; another one without that transaction's content will do.
+type ContentError struct{ Detail string }
+
+func (e *ContentError) Error() string { return e.Detail }
 
 func (w *Writer) rows(query string, args []any, scan func(*sql.Rows) error) error {
 	rows, err := w.tx.QueryContext(w.ctx, query, args...)
@@ -125,6 +136,9 @@ func (w *Writer) exec(query string, args ...any) error {
 	}
 	if _, err := stmt.ExecContext(w.ctx, args...); err != nil {
 		verb, _, _ := strings.Cut(query, " (")
+		if isConstraint(err) {
+			return &ContentError{fmt.Sprintf("%s: %v", verb, err)}
+		}
 		return fmt.Errorf("writing the read model (%s): %w", verb, err)
 	}
 	return nil
@@ -155,6 +169,9 @@ func (w *Writer) EndBlock(number uint64) error {
 		return fmt.Errorf("block %d handed over, block %d is wanted", number, w.position.blocks)
 	}
 	w.position.blocks++
+	if w.unchecked > 0 {
+		return w.checkLater()
+	}
 	return nil
 }
 

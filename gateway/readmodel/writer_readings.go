@@ -53,18 +53,11 @@ func (w *Writer) putHead(leaf uint64, device string, epoch uint32, state *proven
 		return err
 	}
 	if id == 0 {
-		return &UnknownDeviceError{device}
+		return &ContentError{fmt.Sprintf("device %s is not enrolled", device)}
 	}
 	h := w.head(headID{id, epoch})
 	h.leaf, h.value, h.gaps = leaf, value, len(state.Gaps)
 	return nil
-}
-
-// UnknownDeviceError says that the ledger speaks of a device it does not hold.
-type UnknownDeviceError struct{ Device string }
-
-func (e *UnknownDeviceError) Error() string {
-	return fmt.Sprintf("device %s is not enrolled", e.Device)
 }
 
 func (w *Writer) flushHeads() error {
@@ -103,35 +96,34 @@ type BatchRow struct {
 	Frames   []FrameReadings
 }
 
-// AddBatch keeps a batch, its frames and their readings. Frames of devices that are not enrolled are left out and reported.
-func (w *Writer) AddBatch(b *BatchRow) (unknown []string, err error) {
+// AddBatch keeps a batch, its frames and their readings.
+func (w *Writer) AddBatch(b *BatchRow) error {
 	m := b.Manifest
-	err = w.exec(`INSERT INTO batches (leaf, organisation, lane, number, bytes, manifest, argument) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	err := w.exec(`INSERT INTO batches (leaf, organisation, lane, number, bytes, manifest, argument) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		int64(b.Leaf), m.Organisation, int64(m.Lane), int64(m.Number), len(b.Argument), b.Value, b.Argument)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.position.refused += uint64(len(m.Refused))
 	for i := range b.Frames {
 		f := &b.Frames[i]
 		id, err := w.device(f.ID.Device)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if id == 0 {
-			unknown = append(unknown, f.ID.Device)
-			continue
+			return &ContentError{fmt.Sprintf("device %s is not enrolled", f.ID.Device)}
 		}
 		err = w.exec(`INSERT INTO frames (device, epoch, sequence, batch, leaf, first_time, last_time) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			id, int64(f.ID.Epoch), int64(f.ID.Sequence), int64(b.Leaf), int64(f.Leaf), int64(f.First), int64(f.Last))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := w.addReadings(id, b.Block, f); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return unknown, nil
+	return nil
 }
 
 func (w *Writer) addReadings(device int64, block uint64, f *FrameReadings) error {

@@ -16,7 +16,7 @@ func (w *Writer) PutState(leaf uint64, key string, value []byte, state any) erro
 		device, number, _ := strings.Cut(rest, "/")
 		epoch, err := strconv.ParseUint(number, 10, 32)
 		if err != nil {
-			return fmt.Errorf("the key %q names no epoch", key)
+			return &ContentError{fmt.Sprintf("the key %q names no epoch", key)}
 		}
 		return w.putHead(leaf, device, uint32(epoch), s, value)
 	case *provenance.Lane:
@@ -48,14 +48,12 @@ func (w *Writer) PutState(leaf uint64, key string, value []byte, state any) erro
 			ON CONFLICT (shipment, id) DO UPDATE SET kind = excluded.kind, raised = excluded.raised, acknowledged = excluded.acknowledged,
 			leaf = excluded.leaf, value = excluded.value`, s.Shipment, s.ID, s.Kind, int64(s.Raised), acknowledged, int64(leaf), value)
 	case *provenance.Checkpoint:
-		return w.exec(`INSERT INTO checkpoints (size, organisation, leaf, agreement, value) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (size, organisation) DO UPDATE SET leaf = excluded.leaf, agreement = excluded.agreement, value = excluded.value`,
-			int64(s.Size), s.Organisation, int64(leaf), int64(Unchecked), value)
+		return w.putCheckpoint(leaf, s, value)
 	case *provenance.Contradiction:
 		return w.exec(`INSERT INTO contradictions (size, leaf, value) VALUES (?, ?, ?)
 			ON CONFLICT (size) DO UPDATE SET leaf = excluded.leaf, value = excluded.value`, int64(s.Size), int64(leaf), value)
 	}
-	return fmt.Errorf("state %q of type %T has no table", key, state)
+	return &ContentError{fmt.Sprintf("state %q of type %T has no table", key, state)}
 }
 
 // DeleteState forgets a record; only its history stays.
@@ -73,7 +71,7 @@ func (w *Writer) DeleteState(leaf uint64, key string) error {
 	case "a":
 		return w.exec(`DELETE FROM alerts WHERE shipment = ? AND id = ?`, first, second)
 	}
-	return fmt.Errorf("the contract never deletes %q", key)
+	return &ContentError{fmt.Sprintf("the contract never deletes %q", key)}
 }
 
 func (w *Writer) putDevice(leaf uint64, d *provenance.Device, value []byte) error {
@@ -86,7 +84,7 @@ func (w *Writer) putDevice(leaf uint64, d *provenance.Device, value []byte) erro
 			return err
 		}
 		if id >= maxDevices {
-			return fmt.Errorf("device %s would be number %d, the read model holds fewer than %d", d.ID, id, maxDevices)
+			return &ContentError{fmt.Sprintf("device %s would be number %d, the read model holds fewer than %d", d.ID, id, maxDevices)}
 		}
 		w.devices[d.ID] = id
 	}
@@ -122,11 +120,6 @@ func (w *Writer) putShipment(leaf uint64, s *provenance.Shipment, value []byte) 
 		}
 	}
 	return nil
-}
-
-// SetAgreement notes how an anchored checkpoint compares with our own log.
-func (w *Writer) SetAgreement(organisation string, size uint64, a Agreement) error {
-	return w.exec(`UPDATE checkpoints SET agreement = ? WHERE organisation = ? AND size = ?`, int64(a), organisation, int64(size))
 }
 
 // ShipmentAttachment is an attachment with the shipment that it belongs to.
