@@ -115,7 +115,7 @@ func (t keyType) fits(ai, value string) bool {
 	if len(value) < t.digits || len(value) > t.digits+t.more || !allDigits(value[:t.digits]) {
 		return false
 	}
-	return !t.moreDigits || allDigits(value[t.digits:])
+	return !t.moreDigits || len(value) == t.digits || allDigits(value[t.digits:])
 }
 
 // constrained writes the canonical Digital Link that CBV's event hash wants: the standard's domain, and no more

@@ -204,7 +204,7 @@ func (c *xmlModel) attributes(out *value, e *element, vocabularyOf func(name str
 // numeric reads XML's decimal, which allows forms that a JSON number does not. What is no number stays text, for
 // the schema to refuse.
 func numeric(s string, from *element) *value {
-	if plain, ok := decimal(s); ok {
+	if plain, ok := decimal(s); ok && len(plain) <= maxNumberBytes {
 		if !isJSONNumber(s) {
 			s = plain
 		}
