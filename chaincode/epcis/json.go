@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// parseJSON reads one JSON text within the bounds. Unlike encoding/json it refuses an object that names a member
-// twice, because readers that pick different ones would see different events behind one signature.
+// parseJSON reads one JSON text within the bounds. Of a member that an object names twice the last counts, as nearly
+// every reader has it (GS1's own examples contain such objects); what is written from here has it once.
 func parseJSON(data []byte) (*value, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -81,7 +81,7 @@ func (p *jsonParser) array(at string, depth int) (*value, error) {
 
 func (p *jsonParser) object(at string, depth int) (*value, error) {
 	v := &value{kind: object}
-	seen := map[string]bool{}
+	index := map[string]int{}
 	for p.tokens.More() {
 		token, err := p.tokens.Token()
 		if err != nil {
@@ -95,14 +95,15 @@ func (p *jsonParser) object(at string, depth int) (*value, error) {
 			return nil, p.problem(at, "limit/string", fmt.Sprintf("a member's name of more than %d bytes", MaxStringBytes))
 		}
 		below := at + "/" + pointerEscape.Replace(name)
-		if seen[name] {
-			return nil, p.problem(below, "json/duplicate-member", fmt.Sprintf("the member %q appears twice", name))
-		}
-		seen[name] = true
 		item, err := p.value(below, depth+1)
 		if err != nil {
 			return nil, err
 		}
+		if i, again := index[name]; again {
+			v.members[i].value = item
+			continue
+		}
+		index[name] = len(v.members)
 		v.members = append(v.members, member{name, item})
 	}
 	if _, err := p.tokens.Token(); err != nil {

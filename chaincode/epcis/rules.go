@@ -266,7 +266,7 @@ func (c *checker) sensorReport(v, report *value, path []string) {
 	c.words(v, components, at("component")...)
 	c.time(v, at("time")...)
 	for _, name := range []string{
-		"deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "microorganism", "chemicalSubstance",
+		"deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "bizRules", "microorganism", "chemicalSubstance",
 		"uriValue", "coordinateReferenceSystem",
 	} {
 		c.uri(v, at(name)...)
