@@ -210,3 +210,36 @@ func (v view) frame(id provenance.FrameID) (f Frame, err error) {
 	}
 	return f, nil
 }
+
+// FrameLeaves gives the leaf hashes of a manifest's tree.
+func (s *Store) FrameLeaves(ctx context.Context, id BatchID) (leaves []provenance.Hash, err error) {
+	var manifestBytes, argument []byte
+	err = s.read(ctx, func(v view) error {
+		found, err := v.row(`SELECT manifest, argument FROM batches WHERE organisation = ? AND lane = ? AND number = ?`,
+			[]any{id.Organisation, int64(id.Lane), int64(id.Number)}, &manifestBytes, &argument)
+		if err == nil && !found {
+			err = provenance.NotFoundf("the ledger holds no batch %d of %s, lane %d", id.Number, id.Organisation, id.Lane)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := decodeState[provenance.Manifest](manifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := evidence.DecodeBatch(argument)
+	if err != nil {
+		return nil, fmt.Errorf("reading a batch from the read model: %w", err)
+	}
+	refused := manifest.Refused
+	for i := range batch.Frames {
+		if len(refused) > 0 && refused[0].Position == uint32(i) {
+			refused = refused[1:]
+			continue
+		}
+		leaves = append(leaves, evidence.LeafHash(batch.Frames[i].Raw))
+	}
+	return leaves, nil
+}

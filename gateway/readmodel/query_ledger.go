@@ -253,6 +253,15 @@ func (s *Store) Disputed(ctx context.Context, organisation string, limit int) (i
 	return items, err
 }
 
+// Disagreements counts the anchored checkpoints that disagree with our log.
+func (s *Store) Disagreements(ctx context.Context) (count int, err error) {
+	err = s.read(ctx, func(v view) error {
+		_, err := v.row(`SELECT COUNT(*) FROM checkpoints WHERE agreement = ?`, []any{int64(Disagrees)}, &count)
+		return err
+	})
+	return count, err
+}
+
 // UnanchoredLeaves tells whether the log has grown, since a size, by anything but anchored checkpoints.
 func (s *Store) UnanchoredLeaves(ctx context.Context, since uint64) (grown bool, err error) {
 	err = s.read(ctx, func(v view) error {
@@ -266,7 +275,8 @@ func (s *Store) UnanchoredLeaves(ctx context.Context, since uint64) (grown bool,
 // anchorFunction is the contract function that anchors checkpoints.
 const anchorFunction = "checkpoints:Anchor"
 
-// Covering gives for each organisation its smallest agreeing checkpoint of at least a size, by organisation.
+// Covering gives for each organisation its smallest agreeing checkpoint of at least a size, by organisation. Checkpoints signed with a
+// key that was replaced since do not count: verifiers pin the present one.
 func (s *Store) Covering(ctx context.Context, size uint64) (items []Checkpoint, err error) {
 	err = s.read(ctx, func(v view) error {
 		var organisations []string
@@ -281,7 +291,8 @@ func (s *Store) Covering(ctx context.Context, size uint64) (items []Checkpoint, 
 		}
 		for _, organisation := range organisations {
 			var where filter
-			where.and(`r.organisation = ? AND r.size >= ? AND r.agreement = ?`, organisation, int64(size), int64(Agrees))
+			where.and(`r.organisation = ? AND r.size >= ? AND r.agreement = ? AND r.leaf > (SELECT leaf FROM organisations WHERE id = ?)`,
+				organisation, int64(size), int64(Agrees), organisation)
 			found, err := v.checkpoints(where, `r.size`, 1)
 			if err != nil {
 				return err

@@ -69,16 +69,21 @@ func (c *Chain) Cut() {
 
 // Register enters an organisation with a log key of its own.
 func (c *Chain) Register(organisation string) {
-	private, public, err := note.GenerateKey(bytes.NewReader(seed("log", organisation)), organisation)
+	c.Put(organisation, "organisations:Register", map[string]any{
+		provenance.OrganisationKey(organisation): provenance.Organisation{ID: organisation, Name: "The " + organisation, LogKey: c.NewLogKey(organisation), Changed: c.Now},
+	})
+}
+
+// NewLogKey gives an organisation a new key to anchor with, and returns its public half.
+func (c *Chain) NewLogKey(organisation string) string {
+	private, public, err := note.GenerateKey(bytes.NewReader(seed("log", organisation, Name("block", len(c.Blocks)))), organisation)
 	if err != nil {
 		panic(err)
 	}
 	if c.Signers[organisation], err = note.NewSigner(private); err != nil {
 		panic(err)
 	}
-	c.Put(organisation, "organisations:Register", map[string]any{
-		provenance.OrganisationKey(organisation): provenance.Organisation{ID: organisation, Name: "The " + organisation, LogKey: public, Changed: c.Now},
-	})
+	return public
 }
 
 func seed(parts ...string) []byte {
