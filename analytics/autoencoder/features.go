@@ -15,7 +15,9 @@ const (
 	summaries = Features - Window - (Window - 1)
 	levelUnit = 1.5 // °C that count as one
 	stepUnit  = 0.3
-	cut       = 8.0 // features are cut here, so that no reading makes a score infinite
+	softness  = 2.0 // where levels and steps begin to saturate: a door's breath must not drown a compressor's silence
+	emphasis  = 2.0 // nine summaries against 119 readings
+	cut       = 8.0 // summaries are cut here, so that no reading makes a score infinite
 )
 
 // Extract turns a window of one-minute readings (millionths of a degree) and the sensor's own baseline into the features:
@@ -34,7 +36,7 @@ func Extract(window *[Window]int64, baseline int64) *[Features]float32 {
 	activity, coarse, roughness, largest, repeated := 0.0, 0.0, 0.0, 0.0, 0.0
 	slope, spread, low, high := 0.0, 0.0, level[0], level[0]
 	for i, v := range level {
-		f[i] = clip(v / levelUnit)
+		f[i] = squash(v / levelUnit)
 		d := v - mean
 		spread += float64(d * d)
 		slope += float64(d * (float64(i) - 0.5*(Window-1)))
@@ -43,7 +45,7 @@ func Extract(window *[Window]int64, baseline int64) *[Features]float32 {
 			continue
 		}
 		step[i] = v - level[i-1]
-		f[Window+i-1] = clip(step[i] / stepUnit)
+		f[Window+i-1] = squash(step[i] / stepUnit)
 		activity += math.Abs(step[i])
 		largest = math.Max(largest, math.Abs(step[i]))
 		if step[i] == 0 {
@@ -68,7 +70,7 @@ func Extract(window *[Window]int64, baseline int64) *[Features]float32 {
 		(high - low) / (2 * levelUnit),
 		(repeated/(Window-1) - 0.4) * 5,
 	} {
-		s[i] = clip(v)
+		s[i] = float32(emphasis * math.Max(-cut, math.Min(cut, v)))
 	}
 	return &f
 }
@@ -78,4 +80,5 @@ func logUnit(size, usual float64) float64 {
 	return kernel.Log((size + 0.002) / (usual + 0.002))
 }
 
-func clip(v float64) float32 { return float32(math.Max(-cut, math.Min(cut, v))) }
+// squash is nearly v while v is small and never more than softness.
+func squash(v float64) float32 { return float32(v / (1 + math.Abs(v)/softness)) }

@@ -1,6 +1,8 @@
 package kinetics
 
 import (
+	"math"
+
 	"github.com/trailmark/trailmark/analytics/kernel"
 )
 
@@ -15,7 +17,13 @@ type MeanKinetic struct {
 	window  int
 }
 
-type kineticBucket struct{ weight, hours float64 }
+// kineticBucket counts time in whole milliseconds, so that an hour fills exactly.
+type kineticBucket struct {
+	weight float64 // Σ exp(−ΔH/RT) · milliseconds
+	millis int64
+}
+
+const hourMillis = 3_600_000
 
 // NewMeanKinetic takes the activation energy in J/mol (83 144 by USP's default) and the window in hours.
 func NewMeanKinetic(energy int64, windowHours int) *MeanKinetic {
@@ -28,35 +36,30 @@ func (m *MeanKinetic) Advance(temperature int64, hours float64) {
 		return
 	}
 	factor := kernel.Exp(-m.energy / float64(gasConstant*(kernel.FromMicro(temperature)+kelvin)))
-	hours = min(hours, float64(m.window))
-	for hours > 0 {
-		if n := len(m.buckets); n == 0 || m.buckets[n-1].hours >= 1 {
+	for left := int64(math.Round(float64(min(hours, float64(m.window)) * hourMillis))); left > 0; {
+		if n := len(m.buckets); n == 0 || m.buckets[n-1].millis == hourMillis {
 			m.buckets = append(m.buckets, kineticBucket{})
 			if len(m.buckets) > m.window {
-				m.buckets = append(m.buckets[:0], m.buckets[len(m.buckets)-m.window:]...)
+				m.buckets = append(m.buckets[:0], m.buckets[1:]...)
 			}
 		}
 		last := &m.buckets[len(m.buckets)-1]
-		part := min(hours, 1-last.hours)
-		if part <= 1e-9 { // what is left of a bucket after rounding
-			last.hours = 1
-			continue
-		}
-		last.weight += float64(part * factor)
-		last.hours += part
-		hours -= part
+		part := min(left, hourMillis-last.millis)
+		last.weight += float64(float64(part) * factor)
+		last.millis += part
+		left -= part
 	}
 }
 
 // Temperature returns the mean kinetic temperature in millionths of a degree; ok is false before the first reading.
 func (m *MeanKinetic) Temperature() (temperature int64, ok bool) {
-	weight, hours := 0.0, 0.0
+	weight, millis := 0.0, int64(0)
 	for _, b := range m.buckets {
 		weight += b.weight
-		hours += b.hours
+		millis += b.millis
 	}
-	if hours == 0 || weight == 0 {
+	if millis == 0 || weight == 0 {
 		return 0, false
 	}
-	return kernel.ToMicro(m.energy/gasConstant/-kernel.Log(weight/hours) - kelvin), true
+	return kernel.ToMicro(m.energy/gasConstant/-kernel.Log(weight/float64(millis)) - kelvin), true
 }

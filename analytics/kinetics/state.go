@@ -29,7 +29,7 @@ func (s *DegradationState) Snapshot() []float64 {
 		out = append(out, s.members[k].used, s.members[k].pace)
 	}
 	for _, b := range s.kinetic.buckets {
-		out = append(out, b.weight, b.hours)
+		out = append(out, b.weight, float64(b.millis))
 	}
 	return out
 }
@@ -45,7 +45,11 @@ func (s *DegradationState) Restore(snapshot []float64) error {
 	}
 	s.kinetic.buckets = nil
 	for k := 2 * Members; k < len(snapshot); k += 2 {
-		s.kinetic.buckets = append(s.kinetic.buckets, kineticBucket{weight: snapshot[k], hours: snapshot[k+1]})
+		millis := int64(snapshot[k+1])
+		if millis < 0 || millis > hourMillis || float64(millis) != snapshot[k+1] {
+			return fmt.Errorf("restoring degradation: %v milliseconds do not fit an hour", snapshot[k+1])
+		}
+		s.kinetic.buckets = append(s.kinetic.buckets, kineticBucket{weight: snapshot[k], millis: millis})
 	}
 	return nil
 }

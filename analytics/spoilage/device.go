@@ -9,7 +9,7 @@ const (
 	minute = int64(60_000) // in the milliseconds time is kept in
 	hour   = 60 * minute
 	// evaluateEvery is how often the slow rules (spoilage, anomaly) look.
-	evaluateEvery = 10 * minute
+	evaluateEvery = autoencoder.Stride * minute
 	// longestGap is the silence after which readings no longer count as one continuous record.
 	longestGap = 15 * minute
 )
@@ -25,7 +25,7 @@ type device struct {
 
 	Band      bandState
 	Trend     trendState
-	Habit     habitState
+	Habit     autoencoder.Habit
 	Incidents map[Kind][]incident
 
 	growth      *kinetics.GrowthState
@@ -74,7 +74,7 @@ func (s *Scorer) advance(d *device, at, temperature int64) {
 		d.degradation.Advance(between, hours)
 	}
 	s.watchBand(d, at, elapsed, previous)
-	whole := d.Habit.take(at, temperature, elapsed)
+	whole := d.Habit.Take(at/minute, temperature, elapsed > longestGap)
 	s.watchTrend(d, at)
 	if slot := at / evaluateEvery; slot > d.Evaluated {
 		d.Evaluated = slot
@@ -82,54 +82,5 @@ func (s *Scorer) advance(d *device, at, temperature int64) {
 		if whole && s.model != nil {
 			s.watchHabit(d, at)
 		}
-	}
-}
-
-// habitState is the last hour minute by minute and the slow baseline the model compares it with.
-type habitState struct {
-	Minutes  []int64 // oldest first, at most autoencoder.Window
-	Minute   int64   // of the last element
-	Baseline float64 // exponentially weighted mean with baselineMinutes of memory; 0 until Started
-	Started  bool
-	Previous int64 // score of the evaluation before
-}
-
-const baselineMinutes = 720.0
-
-// take brings readings, however irregular, onto whole minutes: short gaps are bridged by a straight line, long ones start
-// the hour afresh. It reports whether a whole hour is there.
-func (h *habitState) take(at, temperature, elapsed int64) bool {
-	now := at / minute
-	switch {
-	case len(h.Minutes) == 0 || elapsed > longestGap:
-		h.Minutes, h.Previous = append(h.Minutes[:0], temperature), 0
-	case now == h.Minute:
-		h.Minutes[len(h.Minutes)-1] = temperature
-	default:
-		from, steps := h.Minutes[len(h.Minutes)-1], now-h.Minute
-		for k := int64(1); k <= steps; k++ {
-			h.push(from + (temperature-from)*k/steps)
-		}
-	}
-	h.Minute = now
-	return len(h.Minutes) == autoencoder.Window
-}
-
-func (h *habitState) push(value int64) {
-	if len(h.Minutes) == autoencoder.Window {
-		copy(h.Minutes, h.Minutes[1:])
-		h.Minutes[autoencoder.Window-1] = value
-	} else {
-		h.Minutes = append(h.Minutes, value)
-	}
-	switch {
-	case h.Started:
-		h.Baseline += float64((float64(value) - h.Baseline) / baselineMinutes)
-	case len(h.Minutes) == autoencoder.Window:
-		sum := int64(0)
-		for _, v := range h.Minutes {
-			sum += v
-		}
-		h.Baseline, h.Started = float64(sum/autoencoder.Window), true
 	}
 }

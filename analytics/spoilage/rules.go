@@ -118,27 +118,22 @@ func (d *device) quality() (q Quality) {
 	return q
 }
 
-// watchHabit scores the last hour. Two evaluations in a row must cross the threshold, as they had to in calibration.
+// watchHabit scores the last hour. Two judgements in a row must cross the threshold, as they had to in calibration.
 func (s *Scorer) watchHabit(d *device, at int64) {
-	var window [autoencoder.Window]int64
-	copy(window[:], d.Habit.Minutes)
-	features := autoencoder.Extract(&window, kernel.ToMicro(d.Habit.Baseline/kernel.Micro))
-	score := s.model.Score(features, &s.scratch)
-	both := min(score, d.Habit.Previous)
-	d.Habit.Previous = score
+	both := d.Habit.Judge(s.model, &s.scratch)
 	if both <= s.model.Threshold() {
 		d.rest(Anomaly)
 		return
 	}
-	low, high := window[0], window[0]
-	for _, v := range window {
+	low, high := d.Temperature, d.Temperature
+	for _, v := range d.Habit.Minutes {
 		low, high = min(low, v), max(high, v)
 	}
 	d.hold(Anomaly, at-autoencoder.Window*minute, at, share(both, s.model.Threshold()), map[string]int64{
 		"error":       both,
 		"threshold":   s.model.Threshold(),
 		"falseAlarms": s.model.FalseAlarms(),
-		"baseline":    kernel.ToMicro(d.Habit.Baseline / kernel.Micro),
+		"baseline":    int64(d.Habit.Baseline),
 		"lowest":      low,
 		"highest":     high,
 		"temperature": d.Temperature,
