@@ -37,8 +37,8 @@ type Chaincode struct {
 
 // DeployChaincode brings the chaincode to the channel as described, doing only
 // what is missing: on a warm start that is starting its servers; after a change
-// of version, collections or certificates it is a new definition. A changed
-// program (by time or size) restarts the servers.
+// of version or collections, or when a peer lost its ledger, it is a new
+// definition. A changed program (by time or size) restarts the servers.
 func (n *Network) DeployChaincode(ctx context.Context, cc Chaincode) error {
 	if !nameRule.MatchString(strings.ReplaceAll(cc.Name, "-", "")) || cc.Version == "" || len(cc.Argv) == 0 {
 		return fmt.Errorf("chaincode %q, version %q: want a lower-case name, a version and a program", cc.Name, cc.Version)

@@ -43,9 +43,16 @@ func (n *Network) define(ctx context.Context, cc Chaincode, packages map[string]
 	}
 	if committed != nil {
 		wanted.Sequence = committed.GetSequence()
-		same, err := n.inPlace(ctx, committed, wanted, admins, packages)
-		if err != nil || same {
+		if same, err := sameDefinition(committed, wanted); err != nil {
 			return err
+		} else if same {
+			err := inParallel(ctx, admins, func(ctx context.Context, a *admin) error {
+				return a.approvePackage(ctx, wanted, packages[a.org.MSPID])
+			})
+			if !errors.Is(err, errForgotten) {
+				return err
+			}
+			n.log.Warn("the chaincode is defined anew", "chaincode", cc.Name, "because", err)
 		}
 	}
 	wanted.Sequence++
@@ -112,29 +119,47 @@ type definition interface {
 	GetCollections() *peer.CollectionConfigPackage
 }
 
-// inPlace tells whether the definition on the channel is the wanted one, and
-// every endorsing organisation has approved the package it would install now.
-func (n *Network) inPlace(ctx context.Context, committed definition, wanted *adminchaincode.Definition, admins []*admin, packages map[string]chaincodePackage) (bool, error) {
+// sameDefinition tells whether the definition on the channel is the wanted one.
+func sameDefinition(committed definition, wanted *adminchaincode.Definition) (bool, error) {
 	policy, err := proto.Marshal(wanted.ApplicationPolicy)
 	if err != nil {
 		return false, err
 	}
-	if committed.GetVersion() != wanted.Version || !bytes.Equal(committed.GetValidationParameter(), policy) || !sameCollections(committed.GetCollections(), wanted.Collections) {
-		return false, nil
+	return committed.GetVersion() == wanted.Version &&
+		bytes.Equal(committed.GetValidationParameter(), policy) &&
+		sameCollections(committed.GetCollections(), wanted.Collections), nil
+}
+
+// approvePackage ties the committed definition to the package that leads to the
+// organisation's chaincode server, unless that is so already. Each organisation
+// may do that for itself, without a new definition.
+func (a *admin) approvePackage(ctx context.Context, committed *adminchaincode.Definition, p chaincodePackage) error {
+	if p.id == "" {
+		return nil // it does not endorse
 	}
-	for _, a := range admins {
-		if !a.org.Endorses {
-			continue
+	approved, err := adminchaincode.NewGateway(a.conns[0], a.id).QueryApproved(ctx, committed.ChannelName, committed.Name, committed.Sequence)
+	if err != nil {
+		if isForgotten(describe(err)) {
+			return fmt.Errorf("%s: %w", a.org.Name, errForgotten)
 		}
-		approved, err := adminchaincode.NewGateway(a.conns[0], a.id).QueryApproved(ctx, n.profile.Channel, wanted.Name, wanted.Sequence)
-		if err != nil {
-			return false, fmt.Errorf("asking what %s approved: %w", a.org.Name, describe(err))
-		}
-		if approved.GetSource().GetLocalPackage().GetPackageId() != packages[a.org.MSPID].id {
-			return false, nil
-		}
+		return fmt.Errorf("asking what %s approved: %w", a.org.Name, describe(err))
 	}
-	return true, nil
+	if approved.GetSource().GetLocalPackage().GetPackageId() == p.id {
+		return nil
+	}
+	definition := *committed
+	definition.PackageID = p.id
+	return a.approve(ctx, &definition)
+}
+
+// errForgotten: a peer lost, with its ledger, what its organisation approved. That
+// is private to the organisation, so no other peer can give it back, and it cannot
+// be approved again: the next sequence is the way out.
+var errForgotten = errors.New("the peer no longer knows what its organisation approved")
+
+func isForgotten(err error) bool {
+	return strings.Contains(err.Error(), "could not fetch approved chaincode definition") ||
+		strings.Contains(err.Error(), "private data matching public hash version is not available")
 }
 
 func sameCollections(a, b *peer.CollectionConfigPackage) bool {

@@ -38,8 +38,8 @@ type Network struct {
 
 // Up creates the network of cfg, or brings it back: it builds, makes, starts and
 // joins what is missing and leaves alone what is there, a running network
-// included. It returns when every peer is on the channel, knows the others, and
-// the orderers have a leader.
+// included. It returns when the orderers have a leader and every peer is on the
+// channel, knows the others, and has caught up.
 func Up(ctx context.Context, cfg Config, options Options) (*Network, error) {
 	options = options.withDefaults()
 	cfg, err := cfg.withDefaults()
@@ -169,7 +169,7 @@ func (n *Network) supervise(ctx context.Context, argv []string) error {
 }
 
 func (n *Network) start(ctx context.Context, logSpec string) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	short, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	n.report(fmt.Sprintf("starting %d orderers and %d peers", n.state.Orderers, len(n.state.peers())))
 	var specs []supervise.Spec
@@ -184,14 +184,17 @@ func (n *Network) start(ctx context.Context, logSpec string) error {
 			return err
 		}
 	}
-	if err := n.join(ctx); err != nil {
+	if err := n.join(short); err != nil {
 		return err
 	}
 	n.report("waiting for a leader and for the peers to know each other")
-	if err := n.retry(ctx, "a leader among the orderers", n.checkLeader); err != nil {
+	if err := n.retry(short, "a leader among the orderers", n.checkLeader); err != nil {
 		return err
 	}
-	return n.retry(ctx, "the peers to know each other", n.checkGossip)
+	if err := n.retry(short, "the peers to know each other", n.checkGossip); err != nil {
+		return err
+	}
+	return n.catchUp(ctx)
 }
 
 // ensure starts a process; unless the supervisor has it already, its ports must

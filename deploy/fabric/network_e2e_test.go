@@ -124,6 +124,11 @@ func chaincodeOf(t *testing.T, n *Network, version string) Chaincode {
 	}
 }
 
+func withSecret(cc Chaincode) Chaincode {
+	cc.Collections = []Collection{{Name: "secret", Members: []string{"ManufacturerMSP", "CarrierMSP"}, MaxPeers: 1, MemberOnlyRead: true}}
+	return cc
+}
+
 func testOptions(t *testing.T) Options {
 	began := time.Now()
 	return Options{
@@ -165,14 +170,18 @@ func TestNetworkFromNothingThroughDeathAndRestartToReset(t *testing.T) {
 		}
 	})
 	t.Run("status sees it", func(t *testing.T) {
-		s, err := ReadStatus(ctx, cfg.Dir)
-		require.NoError(t, err)
-		require.Equal(t, "orderer-1", s.Leader)
-		require.Len(t, s.Processes, 7)
-		require.Len(t, s.Heights, 3)
-		for name, h := range s.Heights {
-			require.GreaterOrEqual(t, h, uint64(7), name) // genesis, approvals, commit, ready, three puts
-		}
+		require.Eventually(t, func() bool {
+			s, err := ReadStatus(ctx, cfg.Dir)
+			require.NoError(t, err)
+			require.Equal(t, "orderer-1", s.Leader)
+			require.Len(t, s.Processes, 7)
+			for _, height := range s.Heights {
+				if height < 7 { // genesis, approvals, commit, ready, three puts
+					return false
+				}
+			}
+			return len(s.Heights) == 3
+		}, 5*time.Second, 50*time.Millisecond)
 	})
 	t.Run("a killed process of each kind comes back and works", func(t *testing.T) {
 		c := newCaller(t, n.Profile(), "carrier")
@@ -208,21 +217,14 @@ func TestNetworkFromNothingThroughDeathAndRestartToReset(t *testing.T) {
 		require.Equal(t, before, after)
 	})
 	t.Run("a new version is a new definition", func(t *testing.T) {
-		cc := chaincodeOf(t, n, "2")
-		cc.Collections = []Collection{{Name: "secret", Members: []string{"ManufacturerMSP", "CarrierMSP"}, MaxPeers: 1, MemberOnlyRead: true}}
+		cc := withSecret(chaincodeOf(t, n, "2"))
 		require.NoError(t, n.DeployChaincode(ctx, cc))
 		c := newCaller(t, n.Profile(), "manufacturer")
 		_, err := c.contract.Submit("putPrivate", client.WithArguments("k", "v"), client.WithEndorsingOrganizations("ManufacturerMSP", "CarrierMSP"))
 		require.NoError(t, err)
-		admins, err := n.admins()
-		require.NoError(t, err)
-		d, err := n.committed(ctx, admins[0], "register")
-		require.NoError(t, err)
-		require.EqualValues(t, 2, d.GetSequence())
+		require.EqualValues(t, 2, sequenceOf(t, n))
 		require.NoError(t, n.DeployChaincode(ctx, cc), "the same again is nothing new")
-		d, err = n.committed(ctx, admins[0], "register")
-		require.NoError(t, err)
-		require.EqualValues(t, 2, d.GetSequence())
+		require.EqualValues(t, 2, sequenceOf(t, n))
 	})
 	t.Run("warm start keeps the ledger", func(t *testing.T) {
 		n.Close()
@@ -230,17 +232,39 @@ func TestNetworkFromNothingThroughDeathAndRestartToReset(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, s.Supervisor)
 		require.Empty(t, s.Processes)
+		moved := cfg.Dir + "-moved"
+		require.NoError(t, os.Rename(cfg.Dir, moved))
+		cfg.Dir = moved
 
 		began := time.Now()
 		n, err = Up(ctx, cfg, options)
 		require.NoError(t, err)
 		t.Logf("network up again after %.1f s", time.Since(began).Seconds())
-		cc := chaincodeOf(t, n, "2")
-		cc.Collections = []Collection{{Name: "secret", Members: []string{"ManufacturerMSP", "CarrierMSP"}, MaxPeers: 1, MemberOnlyRead: true}}
-		require.NoError(t, n.DeployChaincode(ctx, cc))
+		require.NoError(t, n.DeployChaincode(ctx, withSecret(chaincodeOf(t, n, "2"))))
 		t.Logf("warm start, chaincode answering: %.1f s", time.Since(began).Seconds())
 		require.Equal(t, "regulator", newCaller(t, n.Profile(), "carrier").get(t, "by"))
 		logMemory(t, n)
+	})
+	answers := func(t *testing.T) {
+		for _, o := range n.Profile().Organisations {
+			require.Equal(t, "regulator", newCaller(t, n.Profile(), o.Name).get(t, "by"), o.Name)
+		}
+	}
+	t.Run("lost chaincode keys are made again, for the same definition", func(t *testing.T) {
+		require.NoError(t, os.RemoveAll(filepath.Join(cfg.Dir, "chaincode", "register", "manufacturer")))
+		require.NoError(t, n.DeployChaincode(ctx, withSecret(chaincodeOf(t, n, "2"))))
+		require.EqualValues(t, 2, sequenceOf(t, n))
+		answers(t)
+	})
+	t.Run("a lost ledger comes back", func(t *testing.T) {
+		require.NoError(t, n.Processes().Pause(ctx, "peer-carrier"))
+		require.NoError(t, os.RemoveAll(filepath.Join(cfg.Dir, "ledger", "peer-carrier")))
+		n.Close()
+		n, err = Up(ctx, cfg, options)
+		require.NoError(t, err)
+		require.NoError(t, n.DeployChaincode(ctx, withSecret(chaincodeOf(t, n, "2"))))
+		require.EqualValues(t, 3, sequenceOf(t, n))
+		answers(t)
 	})
 	t.Run("reset wipes", func(t *testing.T) {
 		require.NoError(t, Reset(ctx, cfg.Dir))
@@ -249,6 +273,17 @@ func TestNetworkFromNothingThroughDeathAndRestartToReset(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrNotExist)
 		require.NoError(t, Reset(ctx, cfg.Dir), "of nothing is nothing")
 	})
+}
+
+func sequenceOf(t *testing.T, n *Network) int64 {
+	t.Helper()
+	a, err := newAdmin(n.profile.Organisations[0])
+	require.NoError(t, err)
+	defer a.close()
+	d, err := n.committed(context.Background(), a, "register")
+	require.NoError(t, err)
+	require.NotNil(t, d)
+	return d.GetSequence()
 }
 
 func logMemory(t *testing.T, n *Network) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"github.com/trailmark/trailmark/deploy/supervise"
 )
@@ -34,15 +36,69 @@ func ReadStatus(ctx context.Context, dir string) (Status, error) {
 		return s, nil
 	}
 	s.Leader, _ = leader(ctx, profile) // none is an answer, too
-	for _, o := range profile.Organisations {
+	s.Heights = heights(ctx, profile)
+	return s, nil
+}
+
+// heights tells how many blocks each peer holds; a peer that does not answer is
+// left out.
+func heights(ctx context.Context, p Profile) map[string]uint64 {
+	all := map[string]uint64{}
+	for _, o := range p.Organisations {
 		for _, peer := range o.Peers {
-			height, found, err := metric(ctx, peer.Operations, "ledger_blockchain_height", profile.Channel)
+			height, found, err := metric(ctx, peer.Operations, "ledger_blockchain_height", p.Channel)
 			if err == nil && found {
-				s.Heights[peer.Name] = uint64(height)
+				all[peer.Name] = uint64(height)
 			}
 		}
 	}
-	return s, nil
+	return all
+}
+
+// catchUp waits until every peer holds the blocks that the orderers, or any peer,
+// had when it began. That takes as long as it takes, but it must get on.
+func (n *Network) catchUp(ctx context.Context) error {
+	var target uint64
+	for _, o := range n.profile.Orderers {
+		last, found, err := metric(ctx, o.Operations, "consensus_etcdraft_committed_block_number", n.profile.Channel)
+		if err == nil && found {
+			target = max(target, uint64(last)+1)
+		}
+	}
+	now := heights(ctx, n.profile)
+	for _, height := range now {
+		target = max(target, height)
+	}
+	var progress, reported time.Time
+	for before := map[string]uint64(nil); ; before, now = now, heights(ctx, n.profile) {
+		if !maps.Equal(before, now) {
+			progress = time.Now()
+		}
+		behind := ""
+		for _, peer := range n.state.peers() {
+			if now[peer.name] < target {
+				behind = fmt.Sprintf("%s has %d of %d blocks", peer.name, now[peer.name], target)
+			}
+		}
+		if behind == "" {
+			return nil
+		}
+		if broken := n.broken(); broken != nil {
+			return fmt.Errorf("waiting for the peers to catch up: %w", broken)
+		}
+		if time.Since(progress) > readyTimeout {
+			return fmt.Errorf("waiting for the peers to catch up: %s, and nothing moved for %s", behind, readyTimeout)
+		}
+		if time.Since(reported) > 2*time.Second {
+			n.report("waiting for the peers to catch up: " + behind)
+			reported = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the peers to catch up: %s: %w", behind, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 var errNoLeader = errors.New("no orderer leads")
