@@ -122,11 +122,15 @@ func (h hasher) rest(nodes []*node) string {
 	return strings.Join(parts, "")
 }
 
-// name is a member's name with its namespace in braces, or bare for the standard's own.
+// name is a member's name with its namespace in braces, or bare for the standard's own. The GS1 web vocabulary is one
+// namespace, whichever of its addresses a document knows it by.
 func (h hasher) name(name string) string {
 	namespace, local, err := h.scope.splitName(name)
-	if err != nil || namespace == "" {
+	switch {
+	case err != nil || namespace == "":
 		return name
+	case namespace == gs1Voc || namespace == gs1VocLater:
+		namespace = h.gs1Voc
 	}
 	return "{" + namespace + "}" + local
 }

@@ -101,6 +101,11 @@ func (c *checker) event(e *Event) {
 	}
 	c.checkSchema(fields, definition)
 	c.checkNames(fields)
+	if fields.source != nil && fields.get("eventTime") != nil {
+		if first := unwrapped(fields.source)[0]; first.name != "eventTime" {
+			c.problems = append(c.problems, Problem{first.place(), "xml/order", "an event in XML starts with its eventTime"})
+		}
+	}
 	if rule, ok := eventRules[eventType]; ok {
 		rule(c, fields)
 	}
@@ -114,7 +119,7 @@ func (c *checker) checkNames(v *value) {
 		switch at.kind {
 		case array:
 			for i, item := range at.items {
-				walk(item, append(path, strconv.Itoa(i)), scope)
+				walk(item, slices.Concat(path, []string{strconv.Itoa(i)}), scope)
 			}
 		case object:
 			if len(path) > 0 && at.get("@context") != nil {
@@ -124,7 +129,7 @@ func (c *checker) checkNames(v *value) {
 				if m.name == "@context" || m.name == "eventList" || m.name == "event" {
 					continue
 				}
-				below := append(path, m.name)
+				below := slices.Concat(path, []string{m.name})
 				if _, _, err := scope.splitName(m.name); err != nil && !scope.unknown() {
 					c.add(v, "context/prefix-undeclared", err.Error(), below...)
 				}

@@ -28,12 +28,14 @@ func words(s string) map[string]bool {
 	return set
 }
 
+// The lists are CBV 2.0's, with the words that documents of the 2.1 draft already use: notifying and
+// subject_to_regulation.
 var (
 	bizSteps = &vocabulary{
 		rule: "cbv/bizStep", urn: "urn:epcglobal:cbv:bizstep:", web: cbvWeb + "BizStep-", curie: "cbv:BizStep-", closed: true,
 		words: words(`accepting arriving assembling collecting commissioning consigning creating_class_instance
 			cycle_counting decommissioning departing destroying disassembling dispensing encoding entering_exiting
-			holding inspecting installing killing loading other packing picking receiving removing repackaging
+			holding inspecting installing killing loading notifying other packing picking receiving removing repackaging
 			repairing replacing reserving retail_selling sampling sensor_reporting shipping staging_outbound
 			stock_taking stocking storing transporting unloading unpacking void_shipping`),
 	}
@@ -43,7 +45,7 @@ var (
 			container_open damaged destroyed dispensed disposed encoded expired in_progress in_transit inactive
 			mismatch_class mismatch_instance mismatch_quantity needs_replacement no_pedigree_match non_conformant
 			non_sellable_other partially_dispensed recalled reserved retail_sold returned sellable_accessible
-			sellable_not_accessible stolen unavailable unknown`),
+			sellable_not_accessible stolen subject_to_regulation unavailable unknown`),
 	}
 	transactionTypes = &vocabulary{
 		rule: "cbv/bizTransactionType", urn: "urn:epcglobal:cbv:btt:", web: cbvWeb + "BTT-", curie: "cbv:BTT-", closed: true,

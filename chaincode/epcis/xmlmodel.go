@@ -48,6 +48,9 @@ func (c *xmlModel) prefix(wanted, uri string) string {
 	if prefix, ok := c.prefixOf[uri]; ok {
 		return prefix
 	}
+	if uri == gs1VocLater {
+		return "gs1"
+	}
 	for _, known := range sortedKeys(wellKnown) {
 		if wellKnown[known] == uri {
 			return known
@@ -102,10 +105,10 @@ func (c *xmlModel) document(root *element) *value {
 		}
 	}
 	for _, child := range unwrapped(root) {
-		switch {
-		case child.name == "EPCISHeader":
+		switch child.name {
+		case "EPCISHeader":
 			c.header(doc, child)
-		case child.name == "EPCISBody":
+		case "EPCISBody":
 			doc.set("epcisBody", c.body(child))
 		default:
 			doc.add(c.name(child), c.generic(child))
