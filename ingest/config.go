@@ -75,8 +75,8 @@ func (c *Config) check() error {
 		return fail("spool of %d bytes in files of %d: want files of at least %d and room for two", c.SpoolBytes, c.SegmentBytes, provenance.MaxMessage)
 	case c.LaneMemory < 0 || c.LaneHeld < 2*provenance.MaxMessage:
 		return fail("memory of a lane: %d and %d bytes are too little", c.LaneMemory, c.LaneHeld)
-	case c.Heartbeat <= 0 || c.Lease < 2*c.Heartbeat || c.CommitTimeout <= 0:
-		return fail("a lease of %s must be at least two heartbeats of %s, and the commit timeout above zero", c.Lease, c.Heartbeat)
+	case c.Heartbeat <= 0 || c.Lease < 4*c.Heartbeat || c.CommitTimeout <= 0:
+		return fail("a lease of %s must be at least four heartbeats of %s, and the commit timeout above zero", c.Lease, c.Heartbeat)
 	case (c.Cert == "") != (c.Key == ""):
 		return fail("a client certificate needs its key and the other way round")
 	}

@@ -321,11 +321,15 @@ func (b *bench) startWith(cfg Config, deps Deps) *running {
 	return r
 }
 
+func (b *bench) publisherOptions(s *sensor) *mqtt.ClientOptions {
+	p := broker.Principal{Role: broker.DeviceRole, Organisation: org, Name: s.id}
+	return mqtt.NewClientOptions().AddBroker(b.broker.URL()).SetClientID(broker.ClientID(s.id)).
+		SetUsername(p.Username()).SetPassword(b.broker.Secret().Token(p, time.Time{})).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second)
+}
+
 func (b *bench) publisher(s *sensor) mqtt.Client {
 	b.t.Helper()
-	p := broker.Principal{Role: broker.DeviceRole, Organisation: org, Name: s.id}
-	client := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(b.broker.URL()).SetClientID(broker.ClientID(s.id)).
-		SetUsername(p.Username()).SetPassword(b.broker.Secret().Token(p, time.Time{})).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second))
+	client := mqtt.NewClient(b.publisherOptions(s))
 	require.NoError(b.t, await(context.Background(), client.Connect()))
 	b.t.Cleanup(func() { client.Disconnect(10) })
 	return client

@@ -32,6 +32,7 @@ type members struct {
 	mu        sync.Mutex
 	client    mqtt.Client
 	connected time.Time // since when; zero: not
+	echo      time.Time // when our own heartbeat last came back to us
 	seen      map[string]*member
 	beats     uint64
 }
@@ -126,7 +127,7 @@ func (m *members) connect(ctx context.Context) (<-chan error, error) {
 func (m *members) disconnect(farewell bool) {
 	m.mu.Lock()
 	client := m.client
-	m.client, m.connected = nil, time.Time{}
+	m.client, m.connected, m.echo = nil, time.Time{}, time.Time{}
 	m.mu.Unlock()
 	if client == nil {
 		return
@@ -150,8 +151,7 @@ func (m *members) beat(ctx context.Context, since int64, lost <-chan error, tick
 		if err != nil {
 			return fmt.Errorf("encoding presence: %w", err)
 		}
-		token := client.Publish(m.topic(m.cfg.Instance), 1, true, text)
-		if err := await(ctx, token); err != nil {
+		if err := m.show(ctx, client, text); err != nil {
 			return fmt.Errorf("showing presence: %w", err)
 		}
 		select {
@@ -165,11 +165,24 @@ func (m *members) beat(ctx context.Context, since int64, lost <-chan error, tick
 	}
 }
 
+// show publishes our presence. A broker that does not take it within a lease is not there.
+func (m *members) show(ctx context.Context, client mqtt.Client, text []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Lease)
+	defer cancel()
+	return await(ctx, client.Publish(m.topic(m.cfg.Instance), 1, true, text))
+}
+
 // hear takes in another instance's presence.
 func (m *members) hear(_ mqtt.Client, message mqtt.Message) {
 	message.Ack()
 	name := instanceOf(message.Topic(), m.cfg.Organisation)
-	if name == "" || name == m.cfg.Instance {
+	if name == m.cfg.Instance {
+		m.mu.Lock()
+		m.echo = time.Now()
+		m.mu.Unlock()
+		return
+	}
+	if name == "" {
 		return
 	}
 	p, err := parsePresence(message.Payload())
@@ -216,6 +229,12 @@ func (m *members) alive(known *member) bool {
 	return known != nil && known.Alive && time.Since(known.last) < m.cfg.Lease
 }
 
+// hears tells whether we would hear of the others: only then does their silence mean that they are dead. Our own heartbeats
+// must have come back more recently than any lease runs. m.mu is held.
+func (m *members) hears() bool {
+	return !m.connected.IsZero() && time.Since(m.echo) < m.cfg.Lease/2
+}
+
 // mayClaim tells whether a lane can be taken from its owner: it is dead, or lives and does not hold it. An owner never seen
 // here is given a lease to show itself.
 func (m *members) mayClaim(lane uint32, owner string) bool {
@@ -224,7 +243,7 @@ func (m *members) mayClaim(lane uint32, owner string) bool {
 	if owner == "" || owner == m.cfg.Instance {
 		return true
 	}
-	if m.connected.IsZero() {
+	if !m.hears() {
 		return false
 	}
 	known := m.seen[owner]
@@ -238,7 +257,7 @@ func (m *members) mayClaim(lane uint32, owner string) bool {
 func (m *members) view() (mine []uint32, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.connected.IsZero() || time.Since(m.connected) < settle {
+	if !m.hears() || time.Since(m.connected) < settle {
 		return nil, false
 	}
 	living := map[string][]uint32{m.cfg.Instance: m.cfg.serves()}
