@@ -19,13 +19,16 @@ type Document struct {
 	scope *scope
 }
 
-type documentKind uint8
+type documentKind string
 
 const (
-	eventDocument documentKind = iota
-	queryDocument
-	singleEvent
+	eventDocument documentKind = "EPCISDocument"
+	queryDocument documentKind = "EPCISQueryDocument"
+	singleEvent   documentKind = "event"
 )
+
+// Kind is "EPCISDocument", "EPCISQueryDocument" or "event".
+func (d *Document) Kind() string { return string(d.kind) }
 
 // An Event is one EPCIS event as it came, extensions included.
 type Event struct {
@@ -66,7 +69,7 @@ func newDocument(root *value, fromXML bool) (*Document, error) {
 	if root.kind != object {
 		return nil, Problem{Rule: "document/type", Message: "an EPCIS document is an object, not a " + root.kind.String()}
 	}
-	d := &Document{root: root, xml: fromXML, scope: newScope(root.get("@context"), nil)}
+	d := &Document{kind: eventDocument, root: root, xml: fromXML, scope: newScope(root.get("@context"), nil)}
 	body := root.get("epcisBody")
 	switch {
 	case root.get("type").str() == "EPCISQueryDocument" || body.get("queryResults") != nil:

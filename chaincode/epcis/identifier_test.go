@@ -101,3 +101,36 @@ func TestDecimal(t *testing.T) {
 	require.Negative(t, compareDecimals("0.25", "0.5"))
 	require.Zero(t, compareDecimals("7.5", "7.5"))
 }
+
+func TestIdentify(t *testing.T) {
+	id, ok := Identify("https://shop.example.com/01/4012345111118/10/L1/21/A7")
+	require.True(t, ok)
+	require.Equal(t, []string{"GTIN", "04012345111118", "L1", "A7"}, []string{id.Key, id.Value, id.Lot, id.Serial})
+	require.Equal(t, "https://id.gs1.org/01/04012345111118/10/L1", id.Class())
+	require.True(t, id.IsInstance())
+	require.True(t, id.OwnedBy("4012345"))
+	require.False(t, id.OwnedBy("0401234"))
+	for uri, want := range map[string]struct {
+		key, class string
+		instance   bool
+	}{
+		"urn:epc:id:sgtin:4012345.011111.9":         {"GTIN", "https://id.gs1.org/01/04012345111118", true},
+		"urn:epc:class:lgtin:4012345.011111.L":      {"GTIN", "https://id.gs1.org/01/04012345111118/10/L", false},
+		"urn:epc:idpat:sgtin:4012345.011111.*":      {"GTIN", "https://id.gs1.org/01/04012345111118", false},
+		"urn:epc:id:sscc:4012345.3111111111":        {"SSCC", "", true},
+		"urn:epc:id:grai:4012345.55555.987":         {"GRAI", "", true},
+		"urn:epc:idpat:grai:4012345.55555.*":        {"GRAI", "", false},
+		"https://id.gs1.org/414/4012345000054":      {"GLN", "", true},
+		"urn:epc:id:itip:4012345.011111.01.02.987":  {"ITIP", "https://id.gs1.org/8006/040123451111180102", true},
+		"https://x.example/8004/4012345ABC/7040/1A": {"GIAI", "", true},
+	} {
+		id, ok := Identify(uri)
+		require.True(t, ok, uri)
+		require.Equal(t, want.key, id.Key, uri)
+		require.Equal(t, want.class, id.Class(), uri)
+		require.Equal(t, want.instance, id.IsInstance(), uri)
+		require.True(t, id.OwnedBy("4012345"), uri)
+	}
+	_, ok = Identify("geo:1,2")
+	require.False(t, ok)
+}

@@ -75,6 +75,12 @@ func (e *element) namespace(prefix string) (string, bool) {
 // are how a small document becomes a big one, or reads a file.
 func parseXML(data []byte) (*element, error) {
 	decoder := xml.NewDecoder(bytes.NewReader(data))
+	decoder.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
+		if asciiSupersets[strings.ToLower(label)] && isASCII(data) {
+			return input, nil // in ASCII, all of them are UTF-8
+		}
+		return nil, fmt.Errorf("the encoding %s is not read: use UTF-8", quote(label))
+	}
 	var root, at *element
 	depth := 0
 	for {
@@ -133,6 +139,17 @@ func parseXML(data []byte) (*element, error) {
 		return nil, xmlProblem(at, "xml/syntax", "the document ends too early")
 	}
 	return root, nil
+}
+
+var asciiSupersets = words("us-ascii ascii iso-8859-1 iso-8859-15 latin1 windows-1252 utf8")
+
+func isASCII(data []byte) bool {
+	for _, c := range data {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 func openElement(t xml.StartElement, parent *element, line int) (*element, error) {
