@@ -49,7 +49,7 @@ func Up(ctx context.Context, cfg Config, options Options) (*Network, error) {
 	if err := Build(ctx, cfg, options.Progress); err != nil {
 		return nil, err
 	}
-	if err := ensureInterface(options.Progress); err != nil {
+	if err := ensureInterface(ctx, options.Progress); err != nil {
 		return nil, err
 	}
 	release, err := lockDir(ctx, cfg.Dir)

@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -64,7 +65,8 @@ func reserve(ports map[string]int, names []string, base int) (reservation, error
 }
 
 func listen(port int) (net.Listener, error) {
-	return net.Listen("tcp4", net.JoinHostPort(loopback, strconv.Itoa(port)))
+	var config net.ListenConfig
+	return config.Listen(context.Background(), "tcp4", net.JoinHostPort(loopback, strconv.Itoa(port))) // takes no time
 }
 
 // checkFree says which port of a process about to start belongs to somebody else.

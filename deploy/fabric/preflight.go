@@ -22,7 +22,7 @@ const spareAddress = "10.99.0.1/32"
 
 // ensureInterface sees to it that there is an IPv4 address besides 127.0.0.1:
 // a Fabric peer ends itself without one, though it never uses it here.
-func ensureInterface(progress func(string)) error {
+func ensureInterface(ctx context.Context, progress func(string)) error {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		return fmt.Errorf("listing network addresses: %w", err)
@@ -37,7 +37,7 @@ func ensureInterface(progress func(string)) error {
 		return fmt.Errorf("this host has no IPv4 address but 127.0.0.1, and a Fabric peer refuses to start like that; as root run: %s", cure)
 	}
 	progress("adding " + spareAddress + " to the loopback device, for Fabric's peers")
-	if out, err := exec.Command("ip", "addr", "add", spareAddress, "dev", "lo").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "ip", "addr", "add", spareAddress, "dev", "lo").CombinedOutput(); err != nil {
 		return fmt.Errorf("running %q, without which a Fabric peer refuses to start: %w: %s", cure, err, out)
 	}
 	return nil

@@ -90,7 +90,7 @@ func (c *child) launch(s *supervisor) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(c.spec.Argv[0], c.spec.Argv[1:]...)
+	cmd := exec.Command(c.spec.Argv[0], c.spec.Argv[1:]...) //nolint:noctx // it ends by SIGTERM first, which a context would not send
 	cmd.Env, cmd.Dir = c.spec.Env, c.spec.Dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttributes()

@@ -12,11 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
-// ErrUnsupervised: nobody runs this group, so nothing would happen.
+// ErrUnsupervised means that nobody runs this group, so nothing would happen.
 var ErrUnsupervised = errors.New("no supervisor runs this group of processes")
 
 // errSupervised: somebody else runs this group already.
@@ -75,7 +76,12 @@ func (g *Group) Attach(log *slog.Logger) (stop func(), owned bool, err error) {
 	go func() { done <- g.run(ctx, log, func() { close(ready) }) }()
 	select {
 	case <-ready:
-		return func() { cancel(); <-done; done <- nil }, true, nil
+		return sync.OnceFunc(func() {
+			cancel()
+			if err := <-done; err != nil {
+				log.Error("supervising", "error", err)
+			}
+		}), true, nil
 	case err := <-done:
 		cancel()
 		if errors.Is(err, errSupervised) { // lost a race: theirs, once it is ready
@@ -110,7 +116,7 @@ func (g *Group) Detach(ctx context.Context, argv []string) error {
 		return err
 	}
 	defer output.Close()
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...)         //nolint:noctx // it must outlive every context of ours
 	cmd.Stdout, cmd.Stderr = output.file, output.file // the file itself: no pipe to us
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -126,7 +132,10 @@ func (g *Group) Detach(ctx context.Context, argv []string) error {
 			if g.Supervisor() != 0 { // it lost a race against another one
 				return nil
 			}
-			return fmt.Errorf("supervisor ended at once (%v): %s", err, g.Tail("supervisor"))
+			if err == nil {
+				err = errors.New("no error")
+			}
+			return fmt.Errorf("supervisor ended at once (%w): %s", err, g.Tail("supervisor"))
 		case <-time.After(pollInterval):
 			if g.Supervisor() != 0 {
 				return nil

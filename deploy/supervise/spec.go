@@ -71,11 +71,11 @@ func (s Spec) grace() time.Duration {
 type State string
 
 const (
-	// Running: the process exists.
+	// Running means that the process exists.
 	Running State = "running"
-	// Waiting: it ended by itself and is started again after a pause.
+	// Waiting means that it ended by itself and is started again after a pause.
 	Waiting State = "waiting"
-	// Stopped: its spec is paused, or its group has no supervisor.
+	// Stopped means that its spec is paused, or its group has no supervisor.
 	Stopped State = "stopped"
 )
 
