@@ -38,10 +38,10 @@ func (s *Store) RawReadings(ctx context.Context, q RawQuery) (result Page[Readin
 		}
 		var items []Reading
 		for day, more := int64(-1), true; more && len(items) <= limit; {
-			if day, more, err = v.nextDay(devices, day+1); err != nil || !more {
+			if day, more, err = v.nextDay(devices, day+1, q.AfterBlock); err != nil || !more {
 				return err
 			}
-			fresh, err := v.readingsOfDay(devices, day, asOf)
+			fresh, err := v.readingsOfDay(devices, day, blocks{q.AfterBlock, asOf})
 			if err != nil {
 				return err
 			}
@@ -79,14 +79,19 @@ func (v view) sources(q RawQuery, within span) ([]attached, error) {
 	return []attached{source}, nil
 }
 
+// blocks is what was recorded after one block and up to another; after 0 means from the beginning.
+type blocks struct{ after, through uint64 }
+
+func (b blocks) hold(block uint64) bool { return (b.after == 0 || block > b.after) && block <= b.through }
+
 // nextDay finds the first day, not before the given one, for which there are segments.
-func (v view) nextDay(devices []attached, day int64) (next int64, found bool, err error) {
+func (v view) nextDay(devices []attached, day int64, after uint64) (next int64, found bool, err error) {
 	for i := range devices {
 		for _, s := range devices[i].spans {
 			from, to := segmentsOf(devices[i].row, s)
 			var id sql.NullInt64
-			if _, err := v.row(`SELECT MIN(id) FROM segments WHERE id BETWEEN ? AND ?`,
-				[]any{max(from, segmentID(devices[i].row, min(day, segmentDays-1), 0)), to}, &id); err != nil {
+			if _, err := v.row(`SELECT id FROM segments WHERE id BETWEEN ? AND ? AND block >= ? ORDER BY id LIMIT 1`,
+				[]any{max(from, segmentID(devices[i].row, min(day, segmentDays-1), 0)), to, int64(min(after, 1<<63-1))}, &id); err != nil {
 				return 0, false, err
 			}
 			if id.Valid && (!found || segmentDay(id.Int64) < next) {
@@ -97,18 +102,20 @@ func (v view) nextDay(devices []attached, day int64) (next int64, found bool, er
 	return next, found, nil
 }
 
-func (v view) readingsOfDay(devices []attached, day int64, asOf uint64) (items []Reading, err error) {
+func (v view) readingsOfDay(devices []attached, day int64, within blocks) (items []Reading, err error) {
 	for i := range devices {
 		d := &devices[i]
-		err := v.rows(`SELECT data FROM segments WHERE id BETWEEN ? AND ? ORDER BY id`,
-			[]any{segmentID(d.row, day, 0), segmentID(d.row, day, segmentParts-1)}, func(r *sql.Rows) error {
+		err := v.rows(`SELECT data FROM segments WHERE id BETWEEN ? AND ? AND block >= ? ORDER BY id`,
+			[]any{segmentID(d.row, day, 0), segmentID(d.row, day, segmentParts-1), int64(min(within.after, 1<<63-1))}, func(r *sql.Rows) error {
 				var data sql.RawBytes
 				if err := r.Scan(&data); err != nil {
 					return err
 				}
 				reader := segmentReader{data: data, day: day}
 				for reader.next() {
-					items = d.appendReadings(items, &reader.run, asOf)
+					if within.hold(reader.run.block) {
+						items = d.appendReadings(items, &reader.run)
+					}
 				}
 				return reader.err
 			})
@@ -120,10 +127,7 @@ func (v view) readingsOfDay(devices []attached, day int64, asOf uint64) (items [
 }
 
 // appendReadings takes what counts of a run.
-func (a *attached) appendReadings(items []Reading, r *run, asOf uint64) []Reading {
-	if r.block > asOf {
-		return items
-	}
+func (a *attached) appendReadings(items []Reading, r *run) []Reading {
 	for i, reading := range r.readings {
 		for _, s := range a.spans {
 			if s.holds(reading.Time) {

@@ -109,10 +109,11 @@ type Point struct {
 // RawQuery asks for single readings, of a shipment or of a device (Shipment empty), ordered by (time, device, epoch, sequence, index).
 type RawQuery struct {
 	Paging
-	Shipment  string
-	Device    string
-	From, To  provenance.Time // from ≤ t < to; To 0: no end
-	AsOfBlock uint64          // only what was recorded up to this block; 0: everything
+	Shipment   string
+	Device     string
+	From, To   provenance.Time // from ≤ t < to; To 0: no end
+	AfterBlock uint64          // only what was recorded after this block; 0: everything
+	AsOfBlock  uint64          // only what was recorded up to this block; 0: everything
 }
 
 // Reading is one reading with its identity and its way.
