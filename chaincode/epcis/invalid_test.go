@@ -70,6 +70,8 @@ func TestBrokenEvents(t *testing.T) {
 		{"tag URI", `{"epcList":["urn:epc:tag:sgtin-96:0.4012345.011111.1"]}`, "/epcList/0", "key/epc-uri"},
 		{"GTIN check digit", `{"epcList":["https://id.gs1.org/01/04012345111119/21/1"]}`, "/epcList/0", "key/check-digit"},
 		{"SSCC check digit elsewhere", `{"epcList":["https://shop.example.com/a/00/040123451111111111"]}`, "/epcList/0", "key/check-digit"},
+		{"GRAI check digit", `{"epcList":["https://id.gs1.org/8003/030013450007718765"]}`, "/epcList/0", "key/check-digit"},
+		{"GLN check digit elsewhere", `{"bizLocation":{"id":"http://gln.example.com/gln/4012345000055"}}`, "/bizLocation/id", "key/check-digit"},
 		{"Digital Link too short", `{"epcList":["https://id.gs1.org/01/0401234511111/21/1/22"]}`, "/epcList/0", "key/digital-link"},
 		{"qualifiers in disorder", `{"epcList":["https://id.gs1.org/01/04012345111118/21/1/10/A"]}`, "/epcList/0", "key/digital-link"},
 		{"location check digit", `{"readPoint":{"id":"https://id.gs1.org/414/4012345000055"}}`, "/readPoint/id", "key/check-digit"},
