@@ -11,7 +11,7 @@ type incident struct {
 	From, To int64
 	Score    int64 // the highest
 	Open     bool
-	Facts    map[string]int64 // as of the last time the rule held
+	Facts    map[string]int64 // as of the last time the rule held; of an anomaly and of an excursion's extent, the worst
 }
 
 // rejoin is how long a rule may rest before what follows is a new incident.
@@ -22,6 +22,13 @@ func (d *device) hold(kind Kind, from, at, score int64, facts map[string]int64) 
 	list := d.Incidents[kind]
 	if n := len(list); n > 0 && (list[n-1].Open || from-list[n-1].To <= rejoin) {
 		last := &list[n-1]
+		switch {
+		case kind == Anomaly && score < last.Score:
+			facts = last.Facts
+		case kind == BandExcursion && facts["minutesOut"] < last.Facts["minutesOut"]:
+			// A reading that touched the edge began a new count within the same incident.
+			facts["minutesOut"], facts["extremeTemperature"] = last.Facts["minutesOut"], last.Facts["extremeTemperature"]
+		}
 		last.To, last.Open, last.Facts = at, true, facts
 		last.Score = max(last.Score, score)
 		return

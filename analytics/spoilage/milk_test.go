@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/trailmark/trailmark/analytics/autoencoder"
 	"github.com/trailmark/trailmark/analytics/kernel"
 	"github.com/trailmark/trailmark/analytics/kinetics"
 )
@@ -36,30 +37,40 @@ func milkTrace(t *testing.T, name string) []Reading {
 	return readings
 }
 
-func TestAlertTimes(t *testing.T) {
+// TestMilkIsCalledSpoiledInTime: the counts cross 6.0 log10 near minute 3985 on the share table and 5164 in the refrigerator
+// (between the plates of days 3 to 4 and 4 to 5). The alert must come 12 h before, and not before three quarters of a day of
+// horizon would be wasted: not more than 48 h ahead.
+func TestMilkIsCalledSpoiledInTime(t *testing.T) {
+	model, err := autoencoder.Default()
+	require.NoError(t, err)
 	for _, trace := range []struct {
 		name    string
 		initial int64
-	}{{"winter-share-table.csv", 2_400_000}, {"winter-refrigerated.csv", 2_510_000}} {
-		g := *kinetics.Milk.Growth
-		s := kinetics.NewGrowthState(g, trace.initial, 4_000_000)
-		for _, h := range []float64{24, 36, 48} {
-			t.Log(trace.name, h, s.SpoiledWithin(h))
-		}
-		next := map[[2]int]bool{}
-		for i, r := range milkTrace(t, trace.name) {
-			s.Advance(r.Temperature, 1.0/60)
-			if i%10 != 0 {
+		crosses int
+	}{{"winter-share-table.csv", 2_400_000, 3985}, {"winter-refrigerated.csv", 2_510_000, 5164}} {
+		readings := milkTrace(t, trace.name)
+		s, err := New(kinetics.Milk, model, Config{InitialCount: &trace.initial})
+		require.NoError(t, err)
+		alert := -1
+		for i, r := range readings {
+			require.NoError(t, s.Observe(r.Device, r.Time, r.Temperature))
+			if i%10 != 0 || alert >= 0 {
 				continue
 			}
-			for _, h := range []int{24, 36, 48} {
-				for _, p := range []int{10, 20, 25, 33, 50} {
-					if k := [2]int{h, p}; !next[k] && s.SpoiledWithin(float64(h)) >= int64(p)*10_000 {
-						next[k] = true
-						t.Log(trace.name, "within", h, "h P", p, "% at minute", i)
-					}
+			for _, f := range s.Assess(r.Time) {
+				if f.Kind == SpoilagePredicted {
+					alert = i
+					t.Logf("%s: minute %d, %.1f h before 6.0 log10: %s", trace.name, i, float64(trace.crosses-i)/60, f.Sentence)
 				}
 			}
 		}
+		require.GreaterOrEqual(t, alert, trace.crosses-48*60, trace.name)
+		require.LessOrEqual(t, alert, trace.crosses-12*60, trace.name)
+		counts := map[Kind]int{}
+		for _, f := range s.Assess(readings[len(readings)-1].Time) {
+			counts[f.Kind]++
+			t.Logf("  %s from minute %d to %d: %s", f.Kind, int(f.From.Sub(traceStart).Minutes()), int(f.To.Sub(traceStart).Minutes()), f.Sentence)
+		}
+		require.Equal(t, 1, counts[SpoilagePredicted], "one incident is one alert")
 	}
 }

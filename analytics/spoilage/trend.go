@@ -2,6 +2,7 @@ package spoilage
 
 import (
 	"math"
+	"slices"
 
 	"github.com/trailmark/trailmark/analytics/kernel"
 )
@@ -9,12 +10,12 @@ import (
 // The forecast of an excursion. A compressor's cycle rises as steeply as a failing one does, for a while; what tells them
 // apart is that a failing one goes on past the sensor's usual extremes.
 const (
-	trendMinutes  = 15 // a straight line through these
+	trendMinutes  = 20 // a straight line through these
 	trendSmooth   = 5  // the level now is the mean of these
 	trendHours    = 12 // usual extremes: of this many past hours …
 	trendLeast    = 2  // … and at least this many
 	trendMargin   = 300_000
-	trendConfirms = 3 // minutes in a row
+	trendConfirms = 15 // minutes in a row
 )
 
 // trendState remembers each past hour's extremes of the smoothed temperature.
@@ -41,16 +42,15 @@ func (t *trendState) note(at, level int64) {
 	}
 }
 
-// usual returns the extremes of past hours.
+// usual returns the extremes of an ordinary hour: the quartiles of past hours' extremes, so that a stop with open doors does
+// not widen what is usual for half a day.
 func (t *trendState) usual() (low, high int64, ok bool) {
-	if len(t.Lows) < trendLeast {
+	n := len(t.Lows)
+	if n < trendLeast {
 		return 0, 0, false
 	}
-	low, high = t.Lows[0], t.Highs[0]
-	for k := range t.Lows {
-		low, high = min(low, t.Lows[k]), max(high, t.Highs[k])
-	}
-	return low, high, true
+	lows, highs := slices.Sorted(slices.Values(t.Lows)), slices.Sorted(slices.Values(t.Highs))
+	return lows[n/4], highs[n-1-n/4], true
 }
 
 func (s *Scorer) watchTrend(d *device, at int64) {
