@@ -2,7 +2,9 @@ package contract
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
 
@@ -29,12 +31,13 @@ func BenchmarkCommit(b *testing.B) {
 			b.SetBytes(int64(len(argument)))
 			creator := identity(maker, "client")
 			b.ReportAllocs()
+			used := processorTime()
 			for b.Loop() {
 				if s, response := w.simulate(0, creator, "readings:Commit", argument); response.GetStatus() != shim.OK || len(s.writes) != frames+2 {
 					b.Fatal(response.GetMessage())
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*frames), "µs/frame")
+			b.ReportMetric(float64((processorTime()-used).Microseconds())/float64(b.N*frames), "cpu-µs/frame")
 		})
 	}
 	argument := w.batch(maker, 0, 1, shots[1]...)
@@ -47,11 +50,13 @@ func BenchmarkCommit(b *testing.B) {
 		must0(err)
 		frame, err := evidence.ParseFrame(batch.Frames[0].Raw)
 		must0(err)
+		used := processorTime()
 		for b.Loop() {
 			if !frame.Verify(key) {
 				b.Fatal("does not verify")
 			}
 		}
+		b.ReportMetric(float64((processorTime()-used).Nanoseconds())/1000/float64(b.N), "cpu-µs/frame")
 	})
 	b.Run("DecodeBatch", func(b *testing.B) {
 		for b.Loop() {
@@ -61,4 +66,11 @@ func BenchmarkCommit(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*frames), "µs/frame")
 	})
+}
+
+// processorTime is what this process has used: the clock would count others on the same cores.
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	must0(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -82,7 +82,7 @@ func enrol(e *provenance.Enrolment, organisation string, now provenance.Time) *p
 
 // checkSame tells how an enrolment differs from the device that stands, which may have moved on since it was enrolled.
 func checkSame(device *provenance.Device, e *provenance.Enrolment, organisation string) error {
-	differs := ""
+	var differs string
 	switch {
 	case device.Organisation != organisation:
 		return provenance.Conflictf("device %s is enrolled by %s", e.ID, device.Organisation)

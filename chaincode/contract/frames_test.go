@@ -21,7 +21,6 @@ type shot struct {
 	count    int             // 0: 1
 	unit     string          // "": Cel
 	spoil    bool            // break the signature
-	replace  []byte          // another payload in place of the signed one
 	withhold bool            // send no payload
 }
 

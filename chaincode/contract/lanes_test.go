@@ -78,6 +78,8 @@ func TestBatchesRunInOrder(t *testing.T) {
 		"conflict: wrong-number: expected batch 2 of lane 0 of ManufacturerMSP, got 1")
 	w.commitBatch(maker, 0, shot{device: "s1", sequence: 2})
 	require.Equal(t, result, w.mustKeep(maker, "readings:Commit", first), "also when later ones stand")
+	w.refused(maker, "readings:Commit", w.batch(maker, 0, 1, shot{device: "s1", sequence: 3}),
+		"conflict: wrong-number: expected batch 3 of lane 0 of ManufacturerMSP, got 1")
 	w.must(maker, "lanes:Claim", provenance.LaneClaim{Owner: "b", ExpectedFence: 1})
 	require.Equal(t, result, w.mustKeep(maker, "readings:Commit", first), "also when the lane has another owner")
 }

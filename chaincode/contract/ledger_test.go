@@ -79,6 +79,7 @@ type stub struct {
 	batch     map[string][]byte // what waits for FinishWriteBatch
 	eventName string
 	event     []byte
+	lastPut   string
 	exchanges int // with the peer
 }
 
@@ -137,6 +138,10 @@ func (s *stub) PutState(key string, value []byte) error {
 	if key == "" || len(value) == 0 {
 		return errors.New("writing nothing")
 	}
+	if key <= s.lastPut {
+		return fmt.Errorf("%s is written after %s", key, s.lastPut)
+	}
+	s.lastPut = key
 	if s.batch != nil {
 		s.batch[key] = value
 		return nil

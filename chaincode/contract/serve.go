@@ -42,7 +42,7 @@ func Serve(ctx context.Context, config Config) error {
 	if config.ID == "" {
 		return errors.New("serving chaincode: its package identifier is missing (CHAINCODE_ID)")
 	}
-	listener, err := net.Listen("tcp", config.Address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Address)
 	if err != nil {
 		return fmt.Errorf("serving chaincode: %w", err)
 	}

@@ -90,13 +90,16 @@ func TestAttachments(t *testing.T) {
 	w.refused(maker, "shipments:Detach", detach("s1", 0), "invalid: at: 0 is not a time in milliseconds since 1970")
 	w.must(carrier, "shipments:Detach", detach("s1", start+5*minute))
 	w.mustKeep(carrier, "shipments:Detach", detach("s1", start+5*minute))
-	w.must(maker, "shipments:Attach", attach("s1", start+6*minute, 0))
+	w.must(maker, "shipments:Attach", attach("s1", start+5*minute, 0)) // touches the end of the one before
 	w.must(maker, "shipments:Replace", replace("s1", "c1", start+7*minute))
 	w.mustKeep(maker, "shipments:Replace", replace("s1", "c1", start+7*minute))
 	w.refused(maker, "shipments:Replace", replace("s1", "s1", start), "invalid: device s1 cannot replace itself")
 	require.Equal(t, []provenance.Attachment{
-		{Device: "s1", From: start, To: start + 5*minute}, {Device: "s1", From: start - minute, To: start}, {Device: "dead", From: start - 2*minute, To: start},
-		{Device: "s1", From: start + 6*minute, To: start + 7*minute}, {Device: "c1", From: start + 7*minute},
+		{Device: "s1", From: start, To: start + 5*minute},
+		{Device: "s1", From: start - minute, To: start},
+		{Device: "dead", From: start - 2*minute, To: start},
+		{Device: "s1", From: start + 5*minute, To: start + 7*minute},
+		{Device: "c1", From: start + 7*minute},
 	}, attachments())
 
 	w.refused(maker, "shipments:SetParties", provenance.PartiesRequest{Shipment: "ship"}, "conflict: CarrierMSP must stay a party of shipment ship: its device c1 is attached")
@@ -109,7 +112,7 @@ func TestAttachments(t *testing.T) {
 		return provenance.CloseRequest{Shipment: "ship", At: when}
 	}
 	w.refused(carrier, "shipments:Close", closing(start-100*minute), "conflict: shipment ship was opened as of 2026-11-20T07:00:00.000Z, it cannot be closed as of 2026-11-20T06:20:00.000Z")
-	w.refused(carrier, "shipments:Close", closing(start+minute), "conflict: device s1 is attached to shipment ship from 2026-11-20T08:06:00.000Z on, after it would close")
+	w.refused(carrier, "shipments:Close", closing(start+minute), "conflict: device s1 is attached to shipment ship from 2026-11-20T08:05:00.000Z on, after it would close")
 	w.must(carrier, "shipments:Close", closing(start+9*minute))
 	w.mustKeep(carrier, "shipments:Close", closing(start+9*minute))
 	for _, a := range attachments() {
