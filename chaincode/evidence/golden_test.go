@@ -73,9 +73,9 @@ func TestGoldenState(t *testing.T) {
 			Goods: []provenance.Goods{{GTIN: "09506000134352", Lot: "A1", Description: "Milk", Quantity: 480}}, Profile: "milk-pasteurised",
 			Limits: provenance.Limits{Min: 0, Max: 6_000_000, AllowedMinutes: 30}, Initial: 2_400_000, Attachments: []provenance.Attachment{{Device: "truck-1", From: start, To: 0}},
 			Opened: start, Changed: start, Origin: "Salzburg", Destination: "Vienna"},
-		"o/Carrier":    &provenance.Organisation{ID: "Carrier", Name: "Carrier", LogKey: "Carrier+1+2", Changed: start},
-		"c/Carrier/12": &provenance.Checkpoint{Organisation: "Carrier", Size: 12, Root: provenance.Hash{1}, Note: "note", Anchored: start},
-		"x/12":         &provenance.Contradiction{Size: 12, Notes: []string{"a", "b"}, Found: start},
+		"o/Carrier":                      &provenance.Organisation{ID: "Carrier", Name: "Carrier", LogKey: "Carrier+1+2", Changed: start},
+		"c/Carrier/00000000000000000012": &provenance.Checkpoint{Organisation: "Carrier", Size: 12, Root: provenance.Hash{1}, Note: "note", Anchored: start},
+		"x/00000000000000000012":         &provenance.Contradiction{Size: 12, Notes: []string{"a", "b"}, Found: start},
 	}
 	for key, state := range states {
 		value, err := Marshal(state)

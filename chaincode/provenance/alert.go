@@ -18,7 +18,7 @@ type Interval struct {
 	To   Time     `json:"to"`
 }
 
-// Attestation of an alert by one organisation's node.
+// AlertAttestation is one organisation's word for an alert.
 type AlertAttestation struct {
 	Organisation string `cbor:"1,keyasint" json:"organisation"`
 	Score        Micro  `cbor:"2,keyasint" json:"score"`

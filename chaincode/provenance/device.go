@@ -61,7 +61,7 @@ func (d *Device) KeyAt(epoch uint32) []byte {
 	return nil
 }
 
-// Enrolment is the argument of devices:Enrol, one for each device.
+// Enrolment describes one device in the argument of devices:EnrolMany.
 type Enrolment struct {
 	ID             string      `json:"id"`
 	Key            []byte      `json:"key"` // COSE_Key

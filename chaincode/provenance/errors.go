@@ -46,10 +46,15 @@ func Forbiddenf(format string, args ...any) error {
 // ParseError finds the refusal in a text that went through Fabric ("chaincode response 500, conflict: …").
 // It returns nil where there is none.
 func ParseError(text string) *Error {
+	var first *Error
+	at := len(text)
 	for _, code := range []Code{Invalid, NotFound, Conflict, Forbidden} {
-		if _, message, found := strings.Cut(text, string(code)+": "); found {
-			return &Error{code, message}
+		if i := strings.Index(text, string(code)+": "); i >= 0 && i < at {
+			first, at = &Error{code, text[i+len(code)+2:]}, i
 		}
 	}
-	return nil
+	return first
 }
+
+// Begins tells whether the message begins with one of the words for programs (StaleFence, WrongNumber).
+func (e *Error) Begins(word string) bool { return strings.HasPrefix(e.Message, word+":") }

@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -41,8 +42,11 @@ func AlertKey(shipment, id string) string { return key("a", shipment, id) }
 
 // CheckpointKey is the state key of an organisation's checkpoint.
 func CheckpointKey(organisation string, size uint64) string {
-	return key("c", organisation, number(size))
+	return key("c", organisation, sortable(size))
 }
 
 // ContradictionKey is the state key of contradicting checkpoints of one size.
-func ContradictionKey(size uint64) string { return key("x", number(size)) }
+func ContradictionKey(size uint64) string { return key("x", sortable(size)) }
+
+// sortable writes a number so that the order of texts is that of numbers: ranges of keys are walked by size.
+func sortable(n uint64) string { return fmt.Sprintf("%020d", n) }
