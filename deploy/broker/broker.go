@@ -101,6 +101,10 @@ func Start(ctx context.Context, cfg Config, o Options) (*Broker, error) {
 		b.Stop()
 		return nil, err
 	}
+	if err := limitMessages(ns, auth.keeper, cfg.MaxStore); err != nil {
+		b.Stop()
+		return nil, err
+	}
 	auth.open.Store(true)
 	o.Log.Info("broker is open", slog.String("url", b.url), slog.Any("lanes", cfg.Lanes), slog.String("sync", cfg.Sync))
 	return b, nil
