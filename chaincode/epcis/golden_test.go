@@ -89,3 +89,30 @@ func preHashes(t *testing.T, doc *Document) string {
 	}
 	return lines.String()
 }
+
+// Documents that give one prefix two meanings can still be answered in one query document.
+func TestQueryResultJoinsContexts(t *testing.T) {
+	read := func(namespace string) *Event {
+		doc, err := Parse([]byte(`{"@context":["https://ref.gs1.org/standards/epcis/epcis-context.jsonld",{"ex":"` + namespace + `"},{"both":"urn:both:"}],
+			"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"2025-01-01T00:00:00Z","epcisBody":{"eventList":[
+			{"type":"ObjectEvent","eventTime":"2025-01-01T00:00:00Z","eventTimeZoneOffset":"+00:00","action":"OBSERVE",
+			"epcList":["urn:x:1"],"ex:a":1.50,"both:b":{"ex:c":["2","1"]}}]}}`))
+		require.NoError(t, err)
+		require.Empty(t, Validate(doc))
+		return doc.Events[0]
+	}
+	captured := []*Event{read("https://one.example/"), read("https://two.example/"), read("https://one.example/")}
+	written := QueryResult{QueryName: "q", SubscriptionID: "s", CreationDate: "2025-01-02T00:00:00Z"}.MarshalJSONLD(captured)
+	doc, err := Parse(written)
+	require.NoError(t, err)
+	require.Equal(t, "EPCISQueryDocument", doc.Kind())
+	require.Empty(t, Validate(doc))
+	require.Len(t, doc.Events, 3)
+	for i, e := range doc.Events {
+		require.Equal(t, id(t, captured[i]), id(t, e))
+	}
+	require.NotEqual(t, id(t, captured[0]), id(t, captured[1]))
+	require.Equal(t, string(captured[0].Fields()), string(doc.Events[0].Fields()), "as it was captured")
+	require.Equal(t, string(captured[2].Fields()), string(doc.Events[2].Fields()))
+	require.Contains(t, string(doc.Events[1].Fields()), `"@context":[{"ex":"https://two.example/"}]`)
+}
