@@ -1,6 +1,8 @@
 package clock
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -32,4 +34,15 @@ func TestClockRunsFastThenMeetsTheMachine(t *testing.T) {
 		_, err := Parse(bad)
 		require.Error(t, err)
 	}
+}
+
+func TestFileIsTheMachinesClockUntilItIsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "clock")
+	f := OpenFile(path)
+	require.WithinDuration(t, time.Now(), f.Now(), time.Second)
+	c := Starting(time.Now(), time.Now().Add(-30*time.Hour), 90*time.Second)
+	require.NoError(t, os.WriteFile(path, []byte(c.String()), 0o600))
+	require.Eventually(t, func() bool { return f.Clock().Simulated() }, time.Second, 10*time.Millisecond)
+	require.WithinDuration(t, c.Now(), f.Now(), time.Minute)
+	require.False(t, OpenFile("").Clock().Simulated())
 }
