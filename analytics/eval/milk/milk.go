@@ -41,7 +41,9 @@ type Score struct {
 type Result struct {
 	Score
 	Seasons map[string]Score `json:"seasons"`
-	Points  []Point          `json:"-"`
+	// Left names the types of sample whose trace file is absent, "season: type"; their counts are not in the score.
+	Left   []string `json:"left,omitempty"`
+	Points []Point  `json:"-"`
 }
 
 // Point is one count and its prediction.
@@ -80,11 +82,11 @@ func Run(ctx context.Context, dir string, options Options) (Result, error) {
 			return Result{}, err
 		}
 		season := strings.TrimSuffix(filepath.Base(path), "-plate-counts.csv")
-		points, err := evaluateSeason(dir, season, profile)
+		points, left, err := evaluateSeason(dir, season, profile)
 		if err != nil {
 			return Result{}, fmt.Errorf("evaluating season %s: %w", season, err)
 		}
-		result.Points = append(result.Points, points...)
+		result.Points, result.Left = append(result.Points, points...), append(result.Left, left...)
 		result.Seasons[season] = scoreOf(points)
 	}
 	result.Score = scoreOf(result.Points)
@@ -94,13 +96,12 @@ func Run(ctx context.Context, dir string, options Options) (Result, error) {
 	return result, nil
 }
 
-func evaluateSeason(dir, season string, profile kinetics.Profile) ([]Point, error) {
+func evaluateSeason(dir, season string, profile kinetics.Profile) (points []Point, left []string, err error) {
 	counts, err := readCounts(filepath.Join(dir, season+"-plate-counts.csv"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	traces := map[string][]int64{}
-	var points []Point
 	for _, kind := range typesOf(counts) {
 		suffix, ok := traceOf(kind)
 		if !ok {
@@ -109,18 +110,19 @@ func evaluateSeason(dir, season string, profile kinetics.Profile) ([]Point, erro
 		if traces[suffix] == nil {
 			if traces[suffix], err = readTrace(filepath.Join(dir, season+suffix)); err != nil {
 				if errors.Is(err, os.ErrNotExist) {
-					continue // a season without this handling has no rows that could be predicted
+					left = append(left, season+": "+kind)
+					continue
 				}
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		own, err := evaluateType(season, kind, counts, traces[suffix], profile)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		points = append(points, own...)
 	}
-	return points, nil
+	return points, left, nil
 }
 
 // traceOf names the trace a type of sample followed; ok is false for types that are left out.
