@@ -3,7 +3,10 @@ package detect
 import "time"
 
 // scales are the block lengths at which a channel's shape is followed: 8, 64 and 256 points.
-var scales = [...]int{1, 8, 32}
+var scales = [...]int{1, 8, longest / blocks}
+
+// longest is how many points the longest shape covers.
+const longest = 256
 
 // channel follows one stream of numbers by four statistics: the distance from what was usual at this time of day, and
 // the novelty of the recent shape at three scales.
@@ -14,8 +17,8 @@ type channel struct {
 	tails  [1 + len(scales)]tail
 }
 
-// ordinary is the surprise below which a statistic has nothing to say: about one point in twenty reaches it.
-const ordinary = 1.25
+// ordinary is the surprise below which a statistic has nothing to say: one point in ten reaches it.
+const ordinary = 1
 
 func newChannel(memory int) *channel {
 	c := &channel{}
@@ -31,7 +34,7 @@ func newChannel(memory int) *channel {
 // push takes the next finite value and returns its novelty: the sum over the statistics of the surprise beyond the
 // ordinary. An event that shows in several ways counts for more than a freak of one.
 func (c *channel) push(t time.Time, x float64) float64 {
-	if longest := scales[len(scales)-1] * blocks; len(c.recent) == longest {
+	if len(c.recent) == longest {
 		copy(c.recent, c.recent[1:])
 		c.recent[longest-1] = x
 	} else {

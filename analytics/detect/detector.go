@@ -15,7 +15,7 @@ type Config struct {
 	// Memory is how many points back the detector remembers (default 5000, 64 to 100 000). It bounds its size and the
 	// time of a push, and is how fast it follows drift.
 	Memory int
-	// Refractory is how many points an event stands before the same can be reported again (default 250).
+	// Refractory is how many points it takes until an event no longer raises the bar for the next (default 500).
 	Refractory int
 	// FalseAlarms is the rate of alarms a point that may be false in a stream without change (default 1e-4).
 	FalseAlarms float64
@@ -26,7 +26,7 @@ const (
 	defaultMemory     = 5000
 	minMemory         = 64
 	maxMemory         = 100_000
-	defaultRefractory = 250
+	defaultRefractory = 500
 	maxRefractory     = 1 << 30
 	defaultRate       = 1e-4
 )
@@ -75,11 +75,11 @@ type Score struct {
 	Channel int
 }
 
-// standsOut is the novelty from which a point may begin an event, and renews by how much a later point must exceed an
-// event for it to be a new one while the old one stands.
+// standsOut is the novelty from which a point may begin an event. After an event the bar stands at raised times its
+// level and comes down in a line over the refractory time, so that an event is reported once, a much larger one at once.
 const (
 	standsOut = 2
-	renews    = 2
+	raised    = 2
 )
 
 // Detector learns a stream as it runs.
@@ -133,7 +133,7 @@ func (d *Detector) Push(t time.Time, values []float64) Score {
 		if i < len(values) {
 			x = values[i]
 		}
-		if math.IsNaN(x) || math.Abs(x) > largest {
+		if missing(x) {
 			continue
 		}
 		any = true
@@ -151,10 +151,10 @@ func (d *Detector) Push(t time.Time, values []float64) Score {
 	}
 	s.Surprise = d.history.surprise(s.Novelty)
 	d.history.add(s.Novelty)
-	if d.quiet.begins(s.Novelty, standsOut, renews, d.config.Refractory) {
+	if d.quiet.begins(s.Novelty, d.config.Refractory) {
 		s.Value = s.Novelty
 	}
-	s.Alarm = s.Surprise >= d.limit && d.alarms.begins(s.Novelty, standsOut, renews, d.config.Refractory)
+	s.Alarm = s.Surprise >= d.limit && d.alarms.begins(s.Novelty, d.config.Refractory)
 	return s
 }
 
@@ -162,11 +162,12 @@ func (d *Detector) Push(t time.Time, values []float64) Score {
 const largest = 1e150
 
 // begins tells whether a point of this level begins a new event, and if so remembers it.
-func (e *event) begins(level, least, more float64, refractory int) bool {
+func (e *event) begins(level float64, refractory int) bool {
 	if e.age < refractory {
 		e.age++
 	}
-	if level < least || (e.age < refractory && level <= e.level+more) {
+	bar := float64(raised*e.level) * (1 - float64(e.age)/float64(refractory))
+	if level < standsOut || level <= bar {
 		return false
 	}
 	e.level, e.age = level, 0

@@ -56,7 +56,7 @@ func (t *tail) fit() excess {
 	for j := i + 1; j < n; j++ {
 		x := t.sorted[j] - e.start
 		b0 += x
-		b1 += float64(x * ((float64(n-1-j) + 0.65) / float64(k)))
+		b1 += float64(x * ((float64(n-1-j) + 0.35) / float64(k)))
 	}
 	b0 /= float64(k)
 	b1 /= float64(k)

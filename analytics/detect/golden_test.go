@@ -1,0 +1,4 @@
+package detect
+
+// goldenBits is the hash TestSameBitsEverywhere must find; it changes only with the arithmetic of a score.
+const goldenBits = 0x162e2f6
