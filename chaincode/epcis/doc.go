@@ -1,9 +1,9 @@
 // Package epcis reads, checks, normalises and identifies GS1 EPCIS 2.0 / CBV 2.0 events.
 //
-// It promises four things. Parse accepts JSON-LD and XML documents, query documents and single events, and loses
-// nothing of them. Validate names every place that breaks the standard and the rule it breaks. HashID computes the
-// CBV event hash ID, the same for the same event in either syntax. Canonical and EPCURI take GS1 identifiers from
-// one written form to the other.
+// It promises four things. Parse accepts JSON-LD and XML documents, query documents and single events, and keeps all
+// that an event says, extensions included (of XML, not its type annotations, nor all of a document's header).
+// Validate names every place that breaks the standard and the rule it breaks. HashID computes the CBV event hash ID,
+// the same for the same event in either syntax. Canonical and EPCURI take GS1 identifiers from one form to the other.
 //
 // Everything here is deterministic and works without a network, a clock or a file, because endorsing peers and a
 // verifier in a browser run it and must agree. It may import chaincode/provenance and nothing else of ours.
