@@ -1,0 +1,62 @@
+// The words for states, everywhere alike; each has a shape of its own too (components/StateMark.svelte).
+import type { Agreement, AlertKind, Device, Prediction, ShipmentState } from "../api/types";
+import { ago, duration, percent, time } from "./format";
+
+export const stateWord: Record<ShipmentState, string> = {
+	act: "Act",
+	watch: "Watch",
+	"in-band": "In band",
+	"no-data": "No data",
+	decided: "Closed",
+};
+
+export const stateOrder: ShipmentState[] = ["act", "watch", "in-band", "no-data", "decided"];
+
+export const stateMeaning: Record<ShipmentState, string> = {
+	act: "An alert waits for somebody to acknowledge it",
+	watch: "Something is off, and nobody needs to decide yet",
+	"in-band": "Nothing is off",
+	"no-data": "No reading has come yet",
+	decided: "The shipment is closed",
+};
+
+export const kindWord: Record<AlertKind, string> = {
+	"band-excursion": "Out of band",
+	"excursion-forecast": "Will leave the band",
+	"spoilage-predicted": "Spoilage predicted",
+	anomaly: "Unusual pattern",
+};
+
+export const agreementWord: Record<Agreement, string> = {
+	agrees: "Agrees with this log",
+	disagrees: "Disagrees with this log",
+	unchecked: "Ahead of this node; checked when it has caught up",
+	unreadable: "Its note cannot be read or its signature is wrong",
+	none: "No checkpoint yet",
+};
+
+/** What a device's calibration means for its readings. */
+export function calibration(device: Pick<Device, "calibration" | "calibrationDue">, now: number): { word: string; span: string } {
+	const left = Date.parse(device.calibrationDue) - now;
+	switch (device.calibration) {
+		case "expired":
+			return { word: "Calibration expired", span: `${duration(left)} ago` };
+		case "due-soon":
+			return { word: "Calibration due soon", span: `in ${duration(left)}` };
+		default:
+			return { word: "Calibrated", span: `for another ${duration(left)}` };
+	}
+}
+
+/** When the goods are spoiled, by the viewer's clock, counting down with the clock of the readings. */
+export function prediction(p: Prediction, now: number): string {
+	const middle = p.expected ? Date.parse(p.expected) : (Date.parse(p.earliest) + Date.parse(p.latest)) / 2;
+	const range = `${percent(p.probability)} between ${time(p.earliest)} and ${time(p.latest)}`;
+	return `Spoiled about ${time(middle)} (${ago(middle, now)}), ${range}`;
+}
+
+/** Words for the numbers behind a score; a name that is not here is shown as it stands on the ledger. */
+export function driver(name: string): string {
+	const words = name.replaceAll(/[-_.]/g, " ").trim();
+	return words.charAt(0).toUpperCase() + words.slice(1);
+}
