@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -108,14 +109,18 @@ func (s *Service) Run(ctx context.Context) error {
 		if !due || resting {
 			continue
 		}
-		due = false
-		if err := s.step(ctx); err != nil && ctx.Err() == nil {
+		err := s.step(ctx)
+		due, resting = false, true
+		wait := s.config.Interval
+		if conflict := new(ledger.ConflictError); errors.As(err, &conflict) {
+			// Another organisation anchored the same size at the same moment. Not again at the same moment, then.
+			due, wait = true, wait/20+rand.N(wait/4+1)
+		} else if err != nil && ctx.Err() == nil {
 			s.failures.Inc()
 			s.log.Warn("anchoring a checkpoint failed; trying again", slog.String("error", err.Error()))
 			due = true
 		}
-		resting = true
-		next.Reset(s.config.Interval)
+		next.Reset(wait)
 	}
 }
 

@@ -82,7 +82,9 @@ func (v view) sources(q RawQuery, within span) ([]attached, error) {
 // blocks is what was recorded after one block and up to another; after 0 means from the beginning.
 type blocks struct{ after, through uint64 }
 
-func (b blocks) hold(block uint64) bool { return (b.after == 0 || block > b.after) && block <= b.through }
+func (b blocks) hold(block uint64) bool {
+	return (b.after == 0 || block > b.after) && block <= b.through
+}
 
 // nextDay finds the first day, not before the given one, for which there are segments.
 func (v view) nextDay(devices []attached, day int64, after uint64) (next int64, found bool, err error) {
