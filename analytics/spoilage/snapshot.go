@@ -83,7 +83,10 @@ func Restore(profile kinetics.Profile, model *autoencoder.Model, encoded []byte)
 		if n := len(d.Habit.Minutes); n > autoencoder.Window || (d.Readings > 0) != (n > 0) {
 			return nil, fmt.Errorf("restoring scorer: device %s: %d minutes of habit", id, n)
 		}
-		if len(d.Trend.Lows) != len(d.Trend.Highs) {
+		if d.Readings > 0 && d.Habit.Minute != d.Last/minute {
+			return nil, fmt.Errorf("restoring scorer: device %s: habit ends at another minute than the readings", id)
+		}
+		if len(d.Trend.Lows) != len(d.Trend.Highs) || len(d.Trend.Lows) > trendHours {
 			return nil, fmt.Errorf("restoring scorer: device %s: extremes do not match", id)
 		}
 		switch {
