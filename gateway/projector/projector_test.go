@@ -31,8 +31,7 @@ func open(t testing.TB, path string) *readmodel.Store {
 	return store
 }
 
-func project(t testing.TB, store *readmodel.Store, blocks []*common.Block) *projector.Projector {
-	t.Helper()
+func project(t require.TestingT, store *readmodel.Store, blocks []*common.Block) *projector.Projector {
 	p, err := projector.New(projector.Config{Channel: ledgertest.Channel, Chaincode: ledgertest.Chaincode}, store, ledgertest.Source(blocks),
 		slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	require.NoError(t, err)
