@@ -13,9 +13,9 @@ import (
 
 // Config of an ingest instance: flags, environment and file through kong.
 type Config struct {
-	Organisation string   `help:"MSP identifier of the organisation whose devices this serves." required:""`
-	Instance     string   `help:"Name of this instance, the same after each restart, unlike any other's." required:""`
-	Dir          string   `help:"Folder of spool and quarantine." type:"path" required:""`
+	Organisation string   `help:"MSP identifier of the organisation whose devices this serves."`
+	Instance     string   `help:"Name of this instance, the same after each restart, unlike any other's."`
+	Dir          string   `help:"Folder of spool and quarantine." type:"path"`
 	Lanes        uint32   `help:"Number of lanes of the organisation, the same for all its instances." default:"8"`
 	Serve        []uint32 `help:"Lanes that this instance is willing to serve; all by default. Instances share what they have in common."`
 

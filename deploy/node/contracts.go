@@ -214,3 +214,8 @@ func orNil[T any](found *T, err error) (*T, error) {
 func (c Contracts) Organisations(ctx context.Context) ([]provenance.Organisation, error) {
 	return evaluate[[]provenance.Organisation](ctx, c, "organisations", "List", provenance.Page{Limit: provenance.MaxPage})
 }
+
+// Head is how far a device's frames have come in an epoch.
+func (c Contracts) Head(ctx context.Context, device string, epoch uint32) (provenance.Head, error) {
+	return evaluate[provenance.Head](ctx, c, "readings", "Head", provenance.HeadName{Device: device, Epoch: epoch})
+}
