@@ -474,6 +474,27 @@ func TestCorpus(t *testing.T) {
 	require.GreaterOrEqual(t, len(names), 60)
 }
 
+func TestProjectionMayLag(t *testing.T) {
+	c := newCorpus(t)
+	projected, now := c.registry.ledger.(*ledger), newLedger()
+	started := *projected.devices["rotated"]
+	started.Changed = 5
+	before := started
+	before.Changed, before.Epoch, before.Keys = 1, 1, started.Keys[:1]
+	projected.devices["rotated"] = &before
+	d := c.draft("rotated", c.other)
+	d.mark()[0] = 2
+	for _, test := range []struct {
+		ledger *provenance.Device
+		want   provenance.Verdict
+	}{{&before, provenance.EpochNotStarted}, {&started, provenance.Accepted}} {
+		now.devices["rotated"] = test.ledger
+		c.registry = newRegistry(devices{projected}, now)
+		found := c.judge(d.topic, d.assemble(t))
+		require.Equal(t, test.want.String(), found.verdict.String(), found.detail)
+	}
+}
+
 // FuzzJudge looks for a panic, and for an accepted message that is not one that was signed.
 func FuzzJudge(f *testing.F) {
 	c := newCorpus(f)

@@ -104,11 +104,13 @@ func (j *judge) examine(ctx context.Context, now provenance.Time, a arrival, r *
 	if err != nil {
 		return err
 	}
-	var key *evidence.PublicKey
-	if device != nil {
-		key = j.registry.key(device, frame.ID.Epoch)
+	err = j.hold(frame, payload, device, now)
+	if err != nil && device != nil && mayHaveChanged(err) {
+		if newer := j.registry.newer(ctx, device); newer != nil {
+			err = j.hold(frame, payload, newer, now)
+		}
 	}
-	if err := evidence.Judge(frame, payload, device, key, evidence.Origin{Organisation: j.organisation, Lane: j.lane, Now: now}); err != nil {
+	if err != nil {
 		return err
 	}
 	if j.heads != nil && j.heads.Recorded(frame.ID) {
@@ -117,6 +119,29 @@ func (j *judge) examine(ctx context.Context, now provenance.Time, a arrival, r *
 	r.frame = spool.Frame{Received: now, Envelope: frame.Raw, Payload: payload}
 	r.leaf = evidence.LeafHash(frame.Raw)
 	return nil
+}
+
+// hold applies the one rule to a frame and a device record.
+func (j *judge) hold(frame *evidence.Frame, payload []byte, device *provenance.Device, now provenance.Time) error {
+	var key *evidence.PublicKey
+	if device != nil {
+		key = j.registry.key(device, frame.ID.Epoch)
+	}
+	return evidence.Judge(frame, payload, device, key, evidence.Origin{Organisation: j.organisation, Lane: j.lane, Now: now})
+}
+
+// mayHaveChanged tells whether a refusal may come from a device record that the ledger has changed meanwhile: a frame of a new
+// epoch can be here before the block that starts it.
+func mayHaveChanged(err error) bool {
+	var refused *evidence.FrameError
+	if !errors.As(err, &refused) {
+		return false
+	}
+	switch refused.Verdict {
+	case provenance.EpochNotStarted, provenance.DeviceSuspended, provenance.WrongLane, provenance.WrongOrganisation:
+		return true
+	}
+	return false
 }
 
 // memory knows the frames taken lately, so that what the broker delivers again is not recorded as a replay. It holds between

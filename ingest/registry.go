@@ -51,6 +51,20 @@ func (r *registry) device(ctx context.Context, id string) (*provenance.Device, e
 	if device, ok := r.devices.Device(id); ok {
 		return device, nil
 	}
+	return r.ask(ctx, id)
+}
+
+// newer returns the ledger's record of a device if it is newer than the one from blocks, which may lag; else nil.
+func (r *registry) newer(ctx context.Context, than *provenance.Device) *provenance.Device {
+	device, err := r.ask(ctx, than.ID)
+	if err != nil || device == nil || device.Changed <= than.Changed {
+		return nil
+	}
+	return device
+}
+
+// ask returns what the ledger says of a device, or said a moment ago.
+func (r *registry) ask(ctx context.Context, id string) (*provenance.Device, error) {
 	r.mu.RLock()
 	known, ok := r.asked[id]
 	r.mu.RUnlock()
