@@ -31,6 +31,7 @@ func (d *Detector) MarshalBinary() ([]byte, error) {
 	w.float(c.FalseAlarms)
 	w.event(d.quiet)
 	w.event(d.alarms)
+	w.floats(d.past)
 	w.tail(&d.history)
 	for _, ch := range d.channels {
 		w.floats(ch.recent)
@@ -79,6 +80,7 @@ func (d *Detector) UnmarshalBinary(data []byte) error {
 	n := New(c)
 	n.quiet = r.event(c.Refractory)
 	n.alarms = r.event(c.Refractory)
+	n.past = r.floats(pastMost)
 	r.tail(&n.history)
 	for _, ch := range n.channels {
 		ch.recent = append(ch.recent, r.floats(longest)...)

@@ -63,7 +63,8 @@ const Joint = -1
 // Score of one point.
 type Score struct {
 	// Value is the novelty of an event as it begins: that of this point when it stands out and is not the continuation
-	// of a reported event, else 0. It is what a threshold goes on.
+	// of a reported event, else 0. From it goes the logarithm of how many such events the stream had: what keeps coming
+	// back is ever less of an event. It is what a threshold goes on.
 	Value float64
 	// Novelty of this point alone, continuation or not: the sum of surprises beyond the ordinary.
 	Novelty float64
@@ -80,6 +81,7 @@ type Score struct {
 const (
 	standsOut = 2
 	raised    = 2
+	pastMost  = 256 // events remembered
 )
 
 // Detector learns a stream as it runs.
@@ -87,10 +89,11 @@ type Detector struct {
 	config   Config
 	limit    float64 // surprise of an alarm
 	channels []*channel
-	joint    *joint // nil for one channel
-	history  tail   // of the novelty
-	quiet    event  // what Value reports
-	alarms   event  // what Alarm reports
+	joint    *joint    // nil for one channel
+	history  tail      // of the novelty
+	quiet    event     // what Value reports
+	alarms   event     // what Alarm reports
+	past     []float64 // levels of the events reported, the newest last
 }
 
 // event is the last thing reported, and how many points ago.
@@ -152,10 +155,26 @@ func (d *Detector) Push(t time.Time, values []float64) Score {
 	s.Surprise = d.history.surprise(s.Novelty)
 	d.history.add(s.Novelty)
 	if d.quiet.begins(s.Novelty, d.config.Refractory) {
-		s.Value = s.Novelty
+		s.Value = d.discount(s.Novelty)
 	}
 	s.Alarm = s.Surprise >= d.limit && d.alarms.begins(s.Novelty, d.config.Refractory)
 	return s
+}
+
+// discount takes from a new event's level log10(1+c) for the c earlier ones at least half as novel: it is one of c+1.
+func (d *Detector) discount(level float64) float64 {
+	like := 0
+	for _, p := range d.past {
+		if p >= level/2 {
+			like++
+		}
+	}
+	if len(d.past) == pastMost {
+		copy(d.past, d.past[1:])
+		d.past = d.past[:pastMost-1]
+	}
+	d.past = append(d.past, level)
+	return max(0, level-kernel.Log10(float64(1+like)))
 }
 
 // largest value taken for a reading; beyond it squares would overflow.
