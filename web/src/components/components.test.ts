@@ -51,5 +51,5 @@ it("minutes outside the band are set against those allowed", () => {
 	const limits = { min: 2, max: 8, allowedMinutes: 60 };
 	expect(text(render(Budget, { props: { minutes: 0, limits } }).body)).toBe("None");
 	expect(text(render(Budget, { props: { minutes: 47, limits } }).body)).toBe("47 min of 60 min allowed");
-	expect(text(render(Budget, { props: { minutes: 61, limits } }).body)).toBe("1 h 1 min more than the 60 min allowed");
+	expect(text(render(Budget, { props: { minutes: 61, limits } }).body)).toBe("1 h 1 min over the 60 min allowed");
 });

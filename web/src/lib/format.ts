@@ -1,6 +1,6 @@
 // How numbers, times and names are written, everywhere alike.
 
-const units: Record<string, string> = { Cel: "°C", "%RH": "%", lux: "lx", "%": "%" };
+const units: Record<string, string> = { Cel: "°C", "%RH": "%", lux: "lx", "%": "%", "1": "", log10: "log₁₀" };
 const minus = (text: string) => text.replace(/^-/, "−");
 const grouped = new Intl.NumberFormat("en-GB");
 

@@ -17,4 +17,8 @@ it("counts a prediction down, with its interval and probability", () => {
 	expect(prediction(p, now + 40 * 3_600_000)).toContain("9 h ago");
 });
 
-it("reads a driver's name", () => expect(driver("minutes-out-of-band")).toBe("Minutes out of band"));
+it("reads a driver's name, known or not", () => {
+	expect(driver("hoursLeftLow")).toBe("Until spoiled, at the earliest");
+	expect(driver("gapMinutes")).toBe("Gap minutes");
+	expect(driver("minutes-out-of-band")).toBe("Minutes out of band");
+});

@@ -55,8 +55,32 @@ export function prediction(p: Prediction, now: number): string {
 	return `Spoiled about ${time(middle)} (${ago(middle, now)}), ${range}`;
 }
 
-/** Words for the numbers behind a score; a name that is not here is shown as it stands on the ledger. */
+const driverWords: Record<string, string> = {
+	minutesOut: "Outside the band, this time",
+	minutesOutInAll: "Outside the band, in all",
+	extremeTemperature: "Farthest from the band",
+	degreesPerHour: "Degrees of change in an hour",
+	minutesLeft: "Until it leaves the band",
+	hoursLeft: "Until spoiled",
+	hoursLeftLow: "Until spoiled, at the earliest",
+	hoursLeftHigh: "Until spoiled, at the latest",
+	lifeUsed: "Share of the shelf life used",
+	lifeUsedLow: "Share of the shelf life used, at least",
+	lifeUsedHigh: "Share of the shelf life used, at most",
+	countLow: "Bacterial count, at least",
+	countHigh: "Bacterial count, at most",
+	usualLow: "Usual, from",
+	usualHigh: "Usual, to",
+	falseAlarms: "False alarms to be expected",
+	horizonHours: "Looks ahead by",
+};
+
+/** Words for a number behind a score; a name that is not known is read as the words it is made of. */
 export function driver(name: string): string {
-	const words = name.replaceAll(/[-_.]/g, " ").trim();
-	return words.charAt(0).toUpperCase() + words.slice(1);
+	const words = name
+		.replaceAll(/[-_.]/g, " ")
+		.replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ")
+		.trim()
+		.toLowerCase();
+	return driverWords[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -227,10 +227,10 @@ export function makeWorld(now) {
 			score: 0.93,
 			message: "At this rate the milk is spoiled in 31 h, 80 % between 26 and 38 h: it has been above 6 °C for 3 h 35 min and still warms.",
 			drivers: [
-				{ name: "growth-log10", value: 3.42, unit: "log10 CFU/mL" },
-				{ name: "hours-to-spoiled", value: 31.2, unit: "h" },
-				{ name: "mean-temperature", value: 9.74, unit: "Cel" },
-				{ name: "minutes-out-of-band", value: 215, unit: "min" },
+				{ name: "countHigh", value: 3.42, unit: "log10" },
+				{ name: "hoursLeft", value: 31.2, unit: "h" },
+				{ name: "extremeTemperature", value: 11.93, unit: "Cel" },
+				{ name: "minutesOut", value: 215, unit: "min" },
 			],
 		}),
 		alert("excursion-1", "MILK-1042", "band-excursion", now - 3.4 * hour, {
