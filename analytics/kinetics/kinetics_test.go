@@ -51,7 +51,7 @@ func TestBaranyiLag(t *testing.T) {
 	s.Advance(6_000_000, hours)
 	// Long after the lag the curve is the one without lag, later by h0/μ.
 	late := NewGrowthState(certain(), 2_000_000, 4_000_000)
-	late.Advance(6_000_000, hours-2/0.0987)
+	late.Advance(6_000_000, hours-2/0.0981)
 	require.InDelta(t, late.mixtureAfter(0, 0).mean(), s.mixtureAfter(0, 0).mean(), 1e-4)
 	early := NewGrowthState(g, 2_000_000, 4_000_000)
 	early.Advance(6_000_000, 2)

@@ -38,8 +38,7 @@ func milkTrace(t *testing.T, name string) []Reading {
 }
 
 // TestMilkIsCalledSpoiledInTime: the counts cross 6.0 log10 near minute 3985 on the share table and 5164 in the refrigerator
-// (between the plates of days 3 to 4 and 4 to 5). The alert must come 12 h before, and not before three quarters of a day of
-// horizon would be wasted: not more than 48 h ahead.
+// (between the plates of days 3 to 4 and 4 to 5). The alert must come 12 h before, and no earlier than its horizon of 48 h.
 func TestMilkIsCalledSpoiledInTime(t *testing.T) {
 	model, err := autoencoder.Default()
 	require.NoError(t, err)
@@ -64,7 +63,7 @@ func TestMilkIsCalledSpoiledInTime(t *testing.T) {
 				}
 			}
 		}
-		require.GreaterOrEqual(t, alert, trace.crosses-48*60, trace.name)
+		require.GreaterOrEqual(t, alert, trace.crosses-SpoilageHorizonHours*60, trace.name)
 		require.LessOrEqual(t, alert, trace.crosses-12*60, trace.name)
 		counts := map[Kind]int{}
 		for _, f := range s.Assess(readings[len(readings)-1].Time) {

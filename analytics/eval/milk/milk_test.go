@@ -58,7 +58,7 @@ func TestWinter(t *testing.T) {
 func TestMilkProfileFollowsFromPriorAndWinter(t *testing.T) {
 	dir := dataDir(t)
 	const (
-		spreadRate, spreadTmin = 0.13, 0.9 // of the prior's error, and of the seasons' scatter
+		spreadRate, spreadTmin = 0.09, 0.57 // of the prior's error, and of the seasons' scatter
 		misfit                 = 0.25      // log10, of a mean count about the curve
 		rate, tmin             = 0.0835, -4.15
 	)
