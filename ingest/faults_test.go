@@ -298,15 +298,17 @@ func (s *severed) CommitBatch(ctx context.Context, argument []byte) (*provenance
 func TestInstancesShareTakeOverAndFence(t *testing.T) {
 	b := newBench(t, 4)
 	s := sensors(t, b, 8)
-	wire := newCable(t, strings.TrimPrefix(b.broker.URL(), "tcp://"))
+	wire := newCable(t, strings.TrimPrefix(b.url, "tcp://"))
 	access := &severed{Ledger: b.ledger}
 	cfg := b.config("one")
-	cfg.Broker = "tcp://" + wire.listener.Addr().String()
+	cfg.Broker, cfg.Lease = "tcp://"+wire.listener.Addr().String(), 3*time.Second // a busy machine must not look like a dead one
 	one := b.startWith(cfg, Deps{Ledger: access})
 	eventually(t, "one has all", owns(one, 0, 1, 2, 3))
 	b.publish(20, s...)
 
-	two := b.start(b.config("two"))
+	second := b.config("two")
+	second.Lease = cfg.Lease
+	two := b.start(second)
 	eventually(t, "they share", func() bool { return len(one.Lanes()) == 2 && len(two.Lanes()) == 2 })
 	b.publish(20, s...)
 	b.complete(s...)

@@ -232,6 +232,8 @@ type bench struct {
 	broker *broker.Broker
 	ledger *ledger
 	lanes  uint32
+	url    string
+	secret *broker.Secret
 }
 
 func newBench(t testing.TB, lanes uint32) *bench {
@@ -243,6 +245,7 @@ func newBench(t testing.TB, lanes uint32) *bench {
 		MaxInFlight: 1024, AckWait: time.Second,
 	}
 	b.startBroker()
+	b.url, b.secret = b.broker.URL(), b.broker.Secret() // they stay the same when it restarts
 	t.Cleanup(func() { b.broker.Stop() })
 	return b
 }
@@ -272,7 +275,7 @@ func (b *bench) config(instance string) Config {
 	p := broker.Principal{Role: broker.IngestRole, Organisation: org, Name: instance}
 	return Config{
 		Organisation: org, Instance: instance, Dir: filepath.Join(b.dir, instance), Lanes: b.lanes,
-		Broker: b.broker.URL(), Username: p.Username(), Password: b.broker.Secret().Token(p, time.Time{}),
+		Broker: b.url, Username: p.Username(), Password: b.secret.Token(p, time.Time{}),
 		BatchBytes: 64 << 10, MaxLinger: 50 * time.Millisecond, MinLinger: 5 * time.Millisecond, MaxInFlight: 8, CommitTimeout: 5 * time.Second,
 		SpoolBytes: 64 << 20, SegmentBytes: 1 << 20, LaneMemory: 1 << 20, LaneHeld: 4 << 20,
 		QuarantineEntries: 10_000, QuarantineBytes: 16 << 20, ArchiveBytes: 16 << 20,
@@ -323,8 +326,8 @@ func (b *bench) startWith(cfg Config, deps Deps) *running {
 
 func (b *bench) publisherOptions(s *sensor) *mqtt.ClientOptions {
 	p := broker.Principal{Role: broker.DeviceRole, Organisation: org, Name: s.id}
-	return mqtt.NewClientOptions().AddBroker(b.broker.URL()).SetClientID(broker.ClientID(s.id)).
-		SetUsername(p.Username()).SetPassword(b.broker.Secret().Token(p, time.Time{})).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second)
+	return mqtt.NewClientOptions().AddBroker(b.url).SetClientID(broker.ClientID(s.id)).
+		SetUsername(p.Username()).SetPassword(b.secret.Token(p, time.Time{})).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second)
 }
 
 func (b *bench) publisher(s *sensor) mqtt.Client {

@@ -115,7 +115,7 @@ func (m *members) connect(ctx context.Context) (<-chan error, error) {
 		err = await(ctx, client.Subscribe(m.topic("+"), 1, nil))
 	}
 	if err != nil {
-		client.Disconnect(0)
+		hangUp(client)
 		return nil, fmt.Errorf("connecting to the broker: %w", err)
 	}
 	m.mu.Lock()
@@ -137,7 +137,7 @@ func (m *members) disconnect(farewell bool) {
 			client.Publish(m.topic(m.cfg.Instance), 1, true, gone).WaitTimeout(time.Second)
 		}
 	}
-	client.Disconnect(100)
+	hangUp(client)
 }
 
 func (m *members) beat(ctx context.Context, since int64, lost <-chan error, tick <-chan time.Time) error {

@@ -86,7 +86,7 @@ func openSession(ctx context.Context, cfg *Config, tlsConfig *tls.Config, lane u
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.lost <- err })
 	s.client = mqtt.NewClient(options)
 	if err := await(ctx, s.client.Connect()); err != nil {
-		s.client.Disconnect(0)
+		hangUp(s.client)
 		return nil, fmt.Errorf("connecting lane %d to the broker: %w", lane, err)
 	}
 	filter := fmt.Sprintf("tm/%s/%d/+", cfg.Organisation, lane)
@@ -96,7 +96,7 @@ func openSession(ctx context.Context, cfg *Config, tlsConfig *tls.Config, lane u
 		err = errors.New("the broker does not grant it with QoS 1")
 	}
 	if err != nil {
-		s.client.Disconnect(0)
+		hangUp(s.client)
 		return nil, fmt.Errorf("subscribing to %s: %w", filter, err)
 	}
 	return s, nil
@@ -124,7 +124,20 @@ func (s *session) receive(ctx context.Context, m mqtt.Message) {
 	}
 }
 
-func (s *session) close() { s.client.Disconnect(100) }
+func (s *session) close() { hangUp(s.client) }
+
+// hangUp disconnects, but does not wait for a network that is dead: paho then ends by its own timeouts.
+func hangUp(client mqtt.Client) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		client.Disconnect(100)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+}
 
 // await waits for paho's token, or for the context.
 func await(ctx context.Context, token mqtt.Token) error {

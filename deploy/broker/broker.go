@@ -5,8 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,15 +126,33 @@ func (b *Broker) Stop() {
 	b.server.WaitForShutdown()
 }
 
-// keepLanes makes the persistent session of each lane by connecting once under its client identifier. Where the session
-// exists this changes nothing: its messages stay.
+// keepLanes makes the persistent session of each lane by connecting once under its client identifier. Lanes done are noted in
+// a file of the store: connecting again would draw their waiting messages to us, and ingest would get them only after AckWait,
+// behind newer ones.
 func keepLanes(ctx context.Context, cfg *Config, url, password string, serverTLS *tls.Config) error {
+	note := filepath.Join(cfg.Dir, "kept-lanes")
+	text, err := os.ReadFile(note)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading which lanes have a session: %w", err)
+	}
+	kept := strings.Fields(string(text))
 	for _, org := range cfg.organisations() {
 		for lane := range cfg.Lanes[org] {
+			name := fmt.Sprintf("%s/%d", org, lane)
+			if slices.Contains(kept, name) {
+				continue
+			}
 			if err := keepLane(ctx, org, lane, url, password, serverTLS); err != nil {
 				return fmt.Errorf("making session of lane %d of %s: %w", lane, org, err)
 			}
+			kept = append(kept, name)
 		}
+	}
+	if err := os.WriteFile(note+".new", []byte(strings.Join(kept, "\n")+"\n"), 0o600); err != nil {
+		return fmt.Errorf("noting which lanes have a session: %w", err)
+	}
+	if err := os.Rename(note+".new", note); err != nil {
+		return fmt.Errorf("noting which lanes have a session: %w", err)
 	}
 	return nil
 }
