@@ -130,7 +130,7 @@ func (s *Service) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+	for wait := 500 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 10*time.Second) {
 		_, err := s.submitter.Submit(ctx, "organisations", "Register", argument)
 		refused := new(provenance.Error)
 		switch {
@@ -138,16 +138,14 @@ func (s *Service) register(ctx context.Context) error {
 			return nil
 		case errors.As(err, &refused):
 			return fmt.Errorf("registering %s: %w", s.organisation, err)
-		case ctx.Err() != nil:
-			return nil
 		}
 		s.log.Warn("registering the organisation failed; trying again", slog.String("error", err.Error()))
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(wait):
 		}
 	}
+	return nil
 }
 
 // step answers checkpoints that disagree, and anchors a new one where the log has grown by more than checkpoints.

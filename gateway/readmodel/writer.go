@@ -130,7 +130,7 @@ func (w *Writer) statement(query string) (*sql.Stmt, error) {
 }
 
 func (w *Writer) exec(query string, args ...any) error {
-	stmt, err := w.statement(query)
+	stmt, err := w.statement(query) //nolint:sqlclosecheck // it is kept; Close closes it
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (w *Writer) exec(query string, args ...any) error {
 
 // row runs a query for one row; found is false where there is none.
 func (w *Writer) row(query string, args []any, into ...any) (found bool, err error) {
-	stmt, err := w.statement(query)
+	stmt, err := w.statement(query) //nolint:sqlclosecheck // it is kept; Close closes it
 	if err != nil {
 		return false, err
 	}

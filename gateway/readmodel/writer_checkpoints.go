@@ -58,15 +58,20 @@ func (w *Writer) compare(c *provenance.Checkpoint) (Agreement, error) {
 	if err != nil {
 		return Unreadable, err
 	}
-	verifier, err := note.NewVerifier(organisation.LogKey)
-	if err != nil {
-		return Unreadable, nil
-	}
-	size, root, err := evidence.OpenCheckpoint(c.Note, verifier, w.store.channel)
-	if err != nil || size != c.Size || root != c.Root {
+	if !opens(c, organisation.LogKey, w.store.channel) {
 		return Unreadable, nil
 	}
 	return w.agrees(c)
+}
+
+// opens tells whether a checkpoint's note is of this key and says what the record says.
+func opens(c *provenance.Checkpoint, logKey, channel string) bool {
+	verifier, err := note.NewVerifier(logKey)
+	if err != nil {
+		return false
+	}
+	size, root, err := evidence.OpenCheckpoint(c.Note, verifier, channel)
+	return err == nil && size == c.Size && root == c.Root
 }
 
 func (w *Writer) agrees(c *provenance.Checkpoint) (Agreement, error) {
