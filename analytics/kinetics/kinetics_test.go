@@ -120,8 +120,14 @@ func TestVaccineVialMonitors(t *testing.T) {
 		celsius int64
 		days    float64
 	}{
-		{"vaccine-vvm30", 37, 30}, {"vaccine-vvm30", 25, 193}, {"vaccine-vvm14", 37, 14}, {"vaccine-vvm14", 25, 90},
-		{"vaccine-vvm7", 37, 7}, {"vaccine-vvm7", 25, 45}, {"vaccine-vvm2", 37, 2}, {"vaccine-vvm2", 5, 225},
+		{"vaccine-vvm30", 37, 30},
+		{"vaccine-vvm30", 25, 193},
+		{"vaccine-vvm14", 37, 14},
+		{"vaccine-vvm14", 25, 90},
+		{"vaccine-vvm7", 37, 7},
+		{"vaccine-vvm7", 25, 45},
+		{"vaccine-vvm2", 37, 2},
+		{"vaccine-vvm2", 5, 225},
 	} {
 		p, ok := ByID(c.id)
 		require.True(t, ok)

@@ -21,7 +21,7 @@ const (
 	// SpoilageHorizonHours and SpoilageProbability (millionths) say when spoilage is predicted: the true count reaches the
 	// profile's limit within the horizon, at the pace of the last day, with at least this probability: more likely than not within
 	// two days. On the measured milk this leaves 40 h (share table) and 15 h (refrigerated) before the plate counts cross
-	// 6.0 log10, though that milk grew faster than predicted; 36 h at one half left 5 h for the latter, 24 h none.
+	// 6.0 log10, though that milk grew faster than predicted; with 36 h the latter is 4 h, with 24 h it comes too late.
 	SpoilageHorizonHours = 48
 	SpoilageProbability  = 500_000
 	// ForecastMinutes is how far ahead an excursion is forecast.

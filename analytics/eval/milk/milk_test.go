@@ -59,7 +59,7 @@ func TestMilkProfileFollowsFromPriorAndWinter(t *testing.T) {
 	dir := dataDir(t)
 	const (
 		spreadRate, spreadTmin = 0.09, 0.57 // of the prior's error, and of the seasons' scatter
-		misfit                 = 0.25      // log10, of a mean count about the curve
+		misfit                 = 0.25       // log10, of a mean count about the curve
 		rate, tmin             = 0.0835, -4.15
 	)
 	counts, err := readCounts(filepath.Join(dir, "winter-plate-counts.csv"))
