@@ -119,7 +119,7 @@ func (d *Detector) UnmarshalBinary(data []byte) error {
 
 type writer struct{ b []byte }
 
-func (w *writer) count(n int)     { w.b = binary.AppendUvarint(w.b, uint64(n)) } //nolint:gosec // counts are not negative
+func (w *writer) count(n int)     { w.b = binary.AppendUvarint(w.b, uint64(n)) }
 func (w *writer) float(x float64) { w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(x)) }
 
 func (w *writer) floats(list []float64) {
@@ -182,12 +182,12 @@ func (r *reader) fail(why string) {
 
 func (r *reader) count(most int) int {
 	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > uint64(most) { //nolint:gosec // limits are not negative
+	if size <= 0 || n > uint64(most) {
 		r.fail("count out of bounds")
 		return 0
 	}
 	r.b = r.b[size:]
-	return int(n) //nolint:gosec // bounded above
+	return int(n)
 }
 
 func (r *reader) varint() int64 {

@@ -51,11 +51,14 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("detect: memory of %d points, not %d to %d", c.Memory, minMemory, maxMemory)
 	case c.Refractory < 1 || c.Refractory > maxRefractory:
 		return c, fmt.Errorf("detect: refractory of %d points, not 1 to %d", c.Refractory, maxRefractory)
-	case !(c.FalseAlarms > 1e-12 && c.FalseAlarms < 1):
+	case !between(c.FalseAlarms, 1e-12, 1):
 		return c, fmt.Errorf("detect: false-alarm rate %v, not between 1e-12 and 1", c.FalseAlarms)
 	}
 	return c, nil
 }
+
+// between is false for what is not a number.
+func between(x, low, high float64) bool { return x > low && x < high }
 
 // Joint is the Channel of a score whose channels are new only together.
 const Joint = -1
@@ -130,7 +133,7 @@ func (c Config) Validate() error {
 // with no value at all scores zero and changes nothing.
 func (d *Detector) Push(t time.Time, values []float64) Score {
 	var s Score
-	any := false
+	seen := false
 	for i, c := range d.channels {
 		x := math.NaN()
 		if i < len(values) {
@@ -139,12 +142,12 @@ func (d *Detector) Push(t time.Time, values []float64) Score {
 		if missing(x) {
 			continue
 		}
-		any = true
+		seen = true
 		if n := c.push(t, x); n > s.Novelty {
 			s.Novelty, s.Channel = n, i
 		}
 	}
-	if !any {
+	if !seen {
 		return s
 	}
 	if d.joint != nil {

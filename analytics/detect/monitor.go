@@ -62,7 +62,7 @@ func FitMonitor(rows [][]float64, config MonitorConfig) (*Monitor, error) {
 	if config.Window < 2 || config.Window > maxWindow {
 		return nil, fmt.Errorf("fitting monitor: window of %d points, not 2 to %d", config.Window, maxWindow)
 	}
-	if !(config.FalseAlarms > 1e-9 && config.FalseAlarms < 0.02) {
+	if !between(config.FalseAlarms, 1e-9, 0.02) {
 		return nil, fmt.Errorf("fitting monitor: false-alarm rate %v, not between 1e-9 and 0.02", config.FalseAlarms)
 	}
 	if err := checkRows(rows, windowsLeast*config.Window); err != nil {

@@ -31,7 +31,7 @@ func FitPCA(rows [][]float64, rate float64) (*PCA, error) {
 	if err := checkRows(rows, pcaLeast); err != nil {
 		return nil, fmt.Errorf("fitting PCA: %w", err)
 	}
-	if !(rate > 1e-9 && rate < 0.02) {
+	if !between(rate, 1e-9, 0.02) {
 		return nil, fmt.Errorf("fitting PCA: false-alarm rate %v, not between 1e-9 and 0.02", rate)
 	}
 	width := len(rows[0])

@@ -190,7 +190,7 @@ func loadSeries(root, name string, windows [][2]time.Time) (Series, error) {
 	if err != nil {
 		return Series{}, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	s := Series{Name: name}
 	if s.Times, s.Values, err = readSeries(f); err != nil {
 		return Series{}, err
@@ -216,7 +216,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	var buf bytes.Buffer
 	n, err := buf.ReadFrom(io.LimitReader(f, limit+1))
 	if err != nil {

@@ -21,8 +21,12 @@ func synthetic(seed uint64, each int) []Series {
 			step time.Duration
 			make func(r *rand.Rand, s *Series, at []int)
 		}{
-			{"cpu", 4032, 5 * time.Minute, cpu}, {"cpu2", 4032, 5 * time.Minute, cpu}, {"network", 4032, 5 * time.Minute, network},
-			{"adexchange", 1600, time.Hour, adexchange}, {"traffic", 2400, 8 * time.Minute, traffic}, {"tweets", 15900, 5 * time.Minute, tweets},
+			{"cpu", 4032, 5 * time.Minute, cpu},
+			{"cpu2", 4032, 5 * time.Minute, cpu},
+			{"network", 4032, 5 * time.Minute, network},
+			{"adexchange", 1600, time.Hour, adexchange},
+			{"traffic", 2400, 8 * time.Minute, traffic},
+			{"tweets", 15900, 5 * time.Minute, tweets},
 		} {
 			s := Series{Name: fmt.Sprintf("%s/%d.csv", kind.name, i)}
 			t := time.Date(2014, 4, 1, 0, 4, 0, 0, time.UTC)

@@ -143,6 +143,6 @@ func loadSeries(path string) (Series, error) {
 	if err != nil {
 		return Series{}, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	return readSeries(f)
 }
