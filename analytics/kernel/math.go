@@ -33,7 +33,11 @@ func Exp(x float64) float64 {
 	p = float64(t*p) + 1.66666666666666019037e-01
 	c := r - float64(t*p)
 	y := 1 - ((lo - float64(r*c)/(2-c)) - hi)
-	return math.Ldexp(y, int(k))
+	if k > 1023 {
+		return math.Ldexp(y, int(k))
+	}
+	// A power of two is exact; k is at least -1021, so that the result is normal.
+	return float64(y * math.Float64frombits(uint64(int64(k)+1023)<<52))
 }
 
 // Log returns the natural logarithm of x within 1 ulp, by the reduction and polynomial of FreeBSD's e_log.c.
