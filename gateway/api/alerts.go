@@ -66,7 +66,7 @@ func (s *server) alertsOf(ctx context.Context, alerts []readmodel.Alert, n names
 
 // ListAlerts implements listAlerts.
 func (s *server) ListAlerts(ctx context.Context, r ListAlertsRequestObject) (ListAlertsResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	filter := readmodel.AlertFilter{
@@ -94,7 +94,7 @@ func (s *server) ListAlerts(ctx context.Context, r ListAlertsRequestObject) (Lis
 }
 
 func (s *server) alert(ctx context.Context, shipment, id string) (Alert, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return Alert{}, err
 	}
 	found, err := s.Store.Alert(ctx, shipment, id)
@@ -129,7 +129,7 @@ func (s *server) AcknowledgeAlert(ctx context.Context, r AcknowledgeAlertRequest
 	case len(strings.TrimSpace(r.Body.Comment)) < 3:
 		return nil, invalid("The body: the comment must say something.")
 	}
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	if known, err := s.Store.Alert(ctx, r.Shipment, r.Alert); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // ListDevices implements listDevices.
 func (s *server) ListDevices(ctx context.Context, r ListDevicesRequestObject) (ListDevicesResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	filter := readmodel.DeviceFilter{
@@ -52,7 +52,7 @@ func (s *server) ListDevices(ctx context.Context, r ListDevicesRequestObject) (L
 
 // GetDevice implements getDevice.
 func (s *server) GetDevice(ctx context.Context, r GetDeviceRequestObject) (GetDeviceResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	found, err := s.Store.Device(ctx, r.Device)
@@ -136,7 +136,7 @@ func (s *server) GetReadingReceipt(ctx context.Context, r GetReadingReceiptReque
 
 // ListModels implements listModels.
 func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (ListModelsResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	found, err := s.Store.Models(ctx)

@@ -30,7 +30,7 @@ func (s *server) GetTrust(ctx context.Context, _ GetTrustRequestObject) (GetTrus
 
 // GetLog implements getLog.
 func (s *server) GetLog(ctx context.Context, _ GetLogRequestObject) (GetLogResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	stats, err := s.Store.Stats(ctx)
@@ -84,7 +84,7 @@ func (s *server) GetLog(ctx context.Context, _ GetLogRequestObject) (GetLogRespo
 
 // ListCheckpoints implements listCheckpoints.
 func (s *server) ListCheckpoints(ctx context.Context, r ListCheckpointsRequestObject) (ListCheckpointsResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	filter := readmodel.CheckpointFilter{Paging: readmodel.Paging{After: value(r.Params.After), Limit: limit(r.Params.Limit)}, Organisation: value(r.Params.Organisation)}
@@ -115,7 +115,7 @@ func (s *server) ListCheckpoints(ctx context.Context, r ListCheckpointsRequestOb
 
 // ListContradictions implements listContradictions.
 func (s *server) ListContradictions(ctx context.Context, _ ListContradictionsRequestObject) (ListContradictionsResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	found, err := s.Store.Contradictions(ctx)
@@ -131,7 +131,7 @@ func (s *server) ListContradictions(ctx context.Context, _ ListContradictionsReq
 
 // ListAnomalies implements listAnomalies.
 func (s *server) ListAnomalies(ctx context.Context, r ListAnomaliesRequestObject) (ListAnomaliesResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	found, err := s.Store.Anomalies(ctx, readmodel.Paging{After: value(r.Params.After), Limit: limit(r.Params.Limit)})
@@ -151,7 +151,7 @@ func (s *server) ListAnomalies(ctx context.Context, r ListAnomaliesRequestObject
 
 // GetLeaf implements getLeaf.
 func (s *server) GetLeaf(ctx context.Context, r GetLeafRequestObject) (GetLeafResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	t, err := s.Store.Transaction(ctx, uint64(r.Leaf))
@@ -175,7 +175,7 @@ func (s *server) size(ctx context.Context, asked *int64) (uint64, error) {
 
 // GetInclusionProof implements getInclusionProof.
 func (s *server) GetInclusionProof(ctx context.Context, r GetInclusionProofRequestObject) (GetInclusionProofResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	size, err := s.size(ctx, r.Params.Size)
@@ -200,7 +200,7 @@ func (s *server) GetInclusionProof(ctx context.Context, r GetInclusionProofReque
 
 // GetConsistencyProof implements getConsistencyProof.
 func (s *server) GetConsistencyProof(ctx context.Context, r GetConsistencyProofRequestObject) (GetConsistencyProofResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	first := uint64(r.Params.First)

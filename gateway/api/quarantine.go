@@ -85,7 +85,9 @@ func (s *server) ListQuarantine(ctx context.Context, r ListQuarantineRequestObje
 			page.Total += count
 		}
 	}
-	slices.SortFunc(page.Verdicts, func(a, b VerdictCount) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Verdict, b.Verdict)) })
+	slices.SortFunc(page.Verdicts, func(a, b VerdictCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Verdict, b.Verdict))
+	})
 	if filter.Device != "" {
 		page.Total, err = s.countQuarantined(ctx, filter)
 	}

@@ -28,13 +28,14 @@ func (s *server) moment() moment {
 	return moment{s.Clock.Now(), speed}
 }
 
-// ready makes sure that the board hears of changes, where there are any to hear of.
-func (s *server) ready() error {
+// ready makes sure that the board has heard of all changes.
+func (s *server) ready(ctx context.Context) error {
 	switch {
 	case s.board == nil:
 		return errNoGateway
 	case s.live != nil:
 		s.live.start()
+		return s.live.caughtUp(ctx)
 	default:
 		s.board.invalidate()
 	}
@@ -73,7 +74,7 @@ func inALine(goods []provenance.Goods) string {
 
 // judgeOne judges one shipment.
 func (s *server) judgeOne(ctx context.Context, id string) (*judged, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	n, err := s.board.organisations(ctx)
@@ -89,7 +90,7 @@ func (s *server) judgeOne(ctx context.Context, id string) (*judged, error) {
 
 // ListShipments implements listShipments.
 func (s *server) ListShipments(ctx context.Context, r ListShipmentsRequestObject) (ListShipmentsResponseObject, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	n, err := s.board.organisations(ctx)

@@ -50,16 +50,24 @@ type live struct {
 	next    uint64        // number of the event that comes next; the ring's last is next-1
 	wake    chan struct{} // closed when events were added
 	readers int
-	idle    time.Time // since when there are no readers; zero while there are
+	idle    time.Time // since when there are no readers
+
+	heard uint64        // blocks whose changes the board took account of
+	noted chan struct{} // closed when that grew
 }
 
-func newLive(s *server) *live { return &live{server: s, boot: rand.Text()[:8], wake: make(chan struct{}), next: 1, idle: time.Now()} }
+func newLive(s *server) *live {
+	return &live{server: s, boot: rand.Text()[:8], wake: make(chan struct{}), noted: make(chan struct{}), next: 1, idle: time.Now()}
+}
 
 // start begins to follow changes, the first time; it goes on until the service ends.
 func (l *live) start() {
 	l.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		changes := l.server.Changes.Subscribe(ctx)
+		if position, err := l.server.Store.Position(ctx); err == nil { // nothing was kept of what is there already
+			l.hear(position.Blocks)
+		}
 		go func() {
 			defer cancel()
 			l.follow(ctx, changes)
@@ -78,6 +86,9 @@ func (l *live) follow(ctx context.Context, changes <-chan readmodel.Change) {
 				return
 			}
 			l.server.board.note(c)
+			if c.Kind == readmodel.ChangedBlock {
+				l.hear(c.Block + 1)
+			}
 			switch c.Kind {
 			case readmodel.Resync:
 				block = nil
@@ -88,6 +99,43 @@ func (l *live) follow(ctx context.Context, changes <-chan readmodel.Change) {
 			default:
 				block = append(block, c)
 			}
+		}
+	}
+}
+
+func (l *live) hear(blocks uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard = max(l.heard, blocks)
+	close(l.noted)
+	l.noted = make(chan struct{})
+}
+
+// changesPatience is how long a request waits to hear of a block that is in the read model; they come within a millisecond.
+const changesPatience = 250 * time.Millisecond
+
+// caughtUp waits until the board took account of what the read model holds, so that who has seen a block sees it in every answer.
+func (l *live) caughtUp(ctx context.Context) error {
+	position, err := l.server.Store.Position(ctx)
+	if err != nil {
+		return err
+	}
+	patience := time.NewTimer(changesPatience)
+	defer patience.Stop()
+	for {
+		l.mu.Lock()
+		heard, noted := l.heard, l.noted
+		l.mu.Unlock()
+		if heard >= position.Blocks {
+			return nil
+		}
+		select {
+		case <-noted:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience.C:
+			l.server.board.invalidate()
+			return nil
 		}
 	}
 }
@@ -189,11 +237,15 @@ func (s *server) events(ctx context.Context, changes []readmodel.Change) (events
 	for _, c := range changes {
 		switch c.Kind {
 		case readmodel.ChangedAlert:
-			shown, err := s.alert(ctx, c.Shipment, c.ID)
+			record, err := s.Store.Alert(ctx, c.Shipment, c.ID)
 			if err != nil {
 				return nil, err
 			}
-			add("alert", shown)
+			shown, err := s.alertsOf(ctx, []readmodel.Alert{record}, n)
+			if err != nil {
+				return nil, err
+			}
+			add("alert", shown[0])
 		case readmodel.ChangedDevice:
 			record, err := s.Store.Device(ctx, c.ID)
 			if err != nil {
