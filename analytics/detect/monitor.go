@@ -45,7 +45,8 @@ const (
 	defaultBeyond  = 1e-4
 	windowsLeast   = 12 // of normal stretch
 	maxSensors     = 1024
-	leastThreshold = 4.0 // spreads: below that a short calibration is not believed
+	leastThreshold = 5.0 // spreads: a calibration of a few independent windows is not believed below that
+	beyondMost     = 1.5 // of the largest statistic in the calibration: the highest threshold
 	release        = 0.7 // of the threshold, where an alarm ends
 	wanders        = 2.0 // variance ratio from which a sensor loses weight
 	deviationMost  = 1e4
@@ -79,7 +80,9 @@ func FitMonitor(rows [][]float64, config MonitorConfig) (*Monitor, error) {
 		}
 	}
 	m.fit(means, means)
-	m.threshold = max(leastThreshold, m.surprises.level(-kernel.Log10(config.FalseAlarms)))
+	// No further than half beyond what was seen: a start-up in the stretch must not blind the monitor.
+	level := min(m.surprises.level(-kernel.Log10(config.FalseAlarms)), float64(beyondMost*m.surprises.sorted[len(m.surprises.sorted)-1]))
+	m.threshold = max(leastThreshold, level)
 	keep := min(len(rows), config.Window)
 	for _, r := range rows[len(rows)-keep:] {
 		m.recent = append(m.recent, append([]float64(nil), r...))
