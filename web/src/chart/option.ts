@@ -32,7 +32,7 @@ export function option(model: ChartModel, theme: Theme, view: View): EChartsCore
 			min: view.from,
 			max: view.to,
 			splitNumber: view.narrow ? 3 : 7,
-			axisLine: { lineStyle: { color: theme.line } },
+			axisLine: { onZero: false, lineStyle: { color: theme.line } },
 			axisTick: { lineStyle: { color: theme.line } },
 			axisLabel: { ...text, hideOverlap: true, formatter: (t: number) => tick(t, view.to - view.from) },
 		},

@@ -98,6 +98,13 @@ async function alone() {
 	);
 	say("rows keep their places under the pointer, and move when it has gone");
 
+	// A second tab needs no link of its own.
+	const tab = await page.context().newPage();
+	await tab.goto(`${node.origin}/alerts`);
+	await tab.locator("[data-connection=live]").waitFor({ timeout: 10_000 });
+	await tab.close();
+	say("a second tab gets the token from the first");
+
 	// A node that goes away is noticed, and the page comes back by itself.
 	problems.length = 0;
 	const port = Number(new URL(node.origin).port);
