@@ -22,8 +22,9 @@ const (
 	slotSeconds = 5 * 60
 	slotsPerDay = daySeconds / slotSeconds
 	slotDepth   = 64 // newest values kept in a slot
+	thin        = 60 // seconds between values kept, so that a fast stream does not push out the days before
 	// A value may be compared with one from three samples off, if that is no more than a quarter of an hour, but always
-	// with one from a sample off.
+	// with one from a sample or a minute off.
 	nearSamples = 3
 	nearSeconds = 15 * 60
 	stepShare   = 0.05 // of a new interval in the running one
@@ -32,7 +33,7 @@ const (
 // distance from the nearest value at this time of an earlier day; false while there are none from two days.
 func (c *clock) distance(t time.Time, x float64) (float64, bool) {
 	now := t.Unix()
-	near := int64(max(c.step, min(nearSamples*c.step, nearSeconds)))
+	near := int64(max(thin, c.step, min(nearSamples*c.step, nearSeconds)))
 	slot := slotOf(now)
 	reach := min(int((near+slotSeconds-1)/slotSeconds), slotsPerDay/2-1)
 	best, oldest, found := 0.0, now, false
@@ -73,6 +74,11 @@ func (c *clock) add(t time.Time, x float64) {
 	}
 	c.last, c.started = now, true
 	s := &c.slots[slotOf(now)]
+	if n := len(*s); n > 0 {
+		if since := now - (*s)[n-1].at; since >= 0 && since < thin {
+			return
+		}
+	}
 	if len(*s) == slotDepth {
 		copy(*s, (*s)[1:])
 		*s = (*s)[:slotDepth-1]

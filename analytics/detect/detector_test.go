@@ -118,6 +118,19 @@ func TestStartsWithinMinutes(t *testing.T) {
 	require.True(t, found)
 }
 
+// A stream of a point a second must still know what it showed yesterday.
+func TestFastStreamKnowsTheTimeOfDay(t *testing.T) {
+	var c clock
+	for i := range 3 * daySeconds {
+		c.add(start.Add(time.Duration(i)*time.Second), float64(i%daySeconds))
+	}
+	for _, second := range []int{0, 1234, 43210, 86399} {
+		d, ok := c.distance(start.Add(time.Duration(3*daySeconds+second)*time.Second), float64(second))
+		require.True(t, ok, "second %d", second)
+		require.LessOrEqual(t, d, 60.0, "second %d", second)
+	}
+}
+
 func TestFindsChannelsThatPart(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	d := New(Config{Channels: 2})
