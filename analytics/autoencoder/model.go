@@ -21,12 +21,13 @@ type Model struct {
 	threshold, falseAlarms int64
 	calibrationDays        uint32
 	seed                   uint64
+	data                   [32]byte // SHA-256 of the readings it was trained on
 }
 
 // The encoding of a model, everything big-endian:
 //
 //	"TMAE" | version u8 = 1 | kernel version: length u8, bytes | features u16 | threshold i64 | false alarms i64 |
-//	calibration days u32 | seed u64 | layers u8 | per layer: in u16, out u16, activation u8 (0 linear, 1 tanh),
+//	calibration days u32 | seed u64 | SHA-256 of the training readings | layers u8 | per layer: in u16, out u16, activation u8 (0 linear, 1 tanh),
 //	weights in·out × f32 (row of outputs per input), biases out × f32
 //
 // There is one encoding of a model; Decode refuses anything else, so a hash names a model and a model has one hash.
@@ -47,6 +48,7 @@ func (m *Model) Encode() []byte {
 	out = binary.BigEndian.AppendUint64(out, uint64(m.falseAlarms))
 	out = binary.BigEndian.AppendUint32(out, m.calibrationDays)
 	out = binary.BigEndian.AppendUint64(out, m.seed)
+	out = append(out, m.data[:]...)
 	out = append(out, byte(len(m.network)))
 	for _, layer := range m.network {
 		out = binary.BigEndian.AppendUint16(out, uint16(layer.In))
@@ -77,6 +79,9 @@ func (m *Model) FalseAlarms() int64 { return m.falseAlarms }
 // Seed is the seed the model was trained from.
 func (m *Model) Seed() uint64 { return m.seed }
 
+// TrainingData is the SHA-256 of the readings the model was trained on, in order: a big-endian int64 of millionths each.
+func (m *Model) TrainingData() [32]byte { return m.data }
+
 // Network is the model's layers; the caller must not change them.
 func (m *Model) Network() kernel.Network { return m.network }
 
@@ -100,6 +105,7 @@ func Decode(encoded []byte) (*Model, error) {
 		return nil, fmt.Errorf("decoding model: %d features, this build makes %d", f, Features)
 	}
 	m := &Model{threshold: int64(r.u64()), falseAlarms: int64(r.u64()), calibrationDays: r.u32(), seed: r.u64()}
+	copy(m.data[:], r.take(len(m.data)))
 	layers := int(r.u8())
 	if layers > maxLayers {
 		return nil, fmt.Errorf("decoding model: %d layers, at most %d are allowed", layers, maxLayers)

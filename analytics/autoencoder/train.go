@@ -96,7 +96,7 @@ func Train(ctx context.Context, config Config, progress func(Progress)) (*Model,
 		return nil, Report{}, fmt.Errorf("training: %w", err)
 	}
 	report.Losses = losses
-	m := &Model{network: network, falseAlarms: kernel.ToMicro(config.FalseAlarms), calibrationDays: uint32(config.CalibrationDays), seed: config.Seed}
+	m := &Model{network: network, falseAlarms: kernel.ToMicro(config.FalseAlarms), calibrationDays: uint32(config.CalibrationDays), seed: config.Seed, data: dataHash}
 	if err := m.calibrate(ctx, config); err != nil {
 		return nil, Report{}, fmt.Errorf("calibrating: %w", err)
 	}

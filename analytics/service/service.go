@@ -96,7 +96,7 @@ func New(config Config, projection Projection, ledger Ledger, log *slog.Logger, 
 	hash := provenance.Hash(model.Hash())
 	s := &Service{
 		config: config, projection: projection, ledger: ledger, log: log, model: model, shipments: map[string]*watched{},
-		request: provenance.ModelRequest{Name: ModelName, Version: hash.String()[:16], Hash: hash, Kernel: strings.ReplaceAll(kernel.Version, "/", "-"), TrainingRoot: model.TrainingRoot()},
+		request: provenance.ModelRequest{Name: ModelName, Version: hash.String()[:16], Hash: hash, Kernel: strings.ReplaceAll(kernel.Version, "/", "-"), TrainingRoot: model.TrainingData()},
 		metrics: metrics{
 			readings: prometheus.NewCounter(prometheus.CounterOpts{Name: "trailmark_analytics_readings_total", Help: "Readings fed to scorers."}),
 			alerts:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trailmark_analytics_alerts_total", Help: "Alerts put on the ledger, by kind."}, []string{"kind"}),

@@ -56,8 +56,8 @@ func (c *evalSKAB) Run(ctx context.Context, to console) error {
 	if err != nil {
 		return err
 	}
-	to.print("F1 %.3f, false alarms %.2f %%, missed %.2f %%", r.F1, r.FAR, r.MAR)
-	return c.last(to, map[string]float64{"f1": r.F1, "far": r.FAR, "mar": r.MAR})
+	to.print("F1 %.3f, false alarms %.2f %%, missed %.2f %%", r.F1(), 100*r.FAR(), 100*r.MAR())
+	return c.last(to, map[string]float64{"f1": r.F1(), "far": 100 * r.FAR(), "mar": 100 * r.MAR()}) // rates in percent, as its leaderboard has them
 }
 
 type evalMilk struct{ benchmark }

@@ -33,7 +33,7 @@ func Connect(broker string, roots *x509.CertPool, authority *pki.Authority, dir,
 		if err != nil {
 			return nil, err
 		}
-		options := mqtt.NewClientOptions().AddBroker(broker).SetClientID("tm-ingest-" + organisation + "/" + name).SetCleanSession(true).
+		options := mqtt.NewClientOptions().AddBroker(broker).SetClientID("tm-ingest-" + organisation + "/" + name).SetCleanSession(true).SetProtocolVersion(4).
 			SetTLSConfig(&tls.Config{RootCAs: roots, Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}).
 			SetConnectRetry(true).SetConnectRetryInterval(200 * time.Millisecond).SetMaxReconnectInterval(time.Second).SetOrderMatters(false).
 			SetConnectTimeout(5 * time.Second).SetWriteTimeout(10 * time.Second).SetMaxResumePubInFlight(1000)

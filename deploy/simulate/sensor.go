@@ -1,6 +1,6 @@
 // Package simulate plays sensors: it turns a course of readings into signed frames on MQTT, at the pace of a clock, as a real
 // device would: what it has signed it keeps until the broker has acknowledged it. Nothing behind the broker can tell the
-// difference. Of ours it imports chaincode/evidence, chaincode/provenance, deploy/clock, deploy/devices, and analytics/thermal.
+// difference. Of ours it imports chaincode/evidence, chaincode/provenance, deploy/broker, deploy/clock, deploy/devices, and analytics/thermal.
 package simulate
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"github.com/trailmark/trailmark/chaincode/evidence"
 	"github.com/trailmark/trailmark/chaincode/provenance"
+	"github.com/trailmark/trailmark/deploy/broker"
 	"github.com/trailmark/trailmark/deploy/clock"
 	"github.com/trailmark/trailmark/deploy/devices"
 )
@@ -116,8 +117,11 @@ func wait(ctx context.Context, c clock.Clock, t time.Time) bool {
 	}
 }
 
+// mqtt311 is the protocol version's number: without it, paho falls back to an older one after every refusal.
+const mqtt311 = 4
+
 func (s *Sensor) connect(ctx context.Context) (mqtt.Client, error) {
-	options := mqtt.NewClientOptions().AddBroker(s.Broker).SetClientID("device-" + s.Kit.ID).SetCleanSession(false).
+	options := mqtt.NewClientOptions().AddBroker(s.Broker).SetClientID(broker.ClientID(s.Kit.ID)).SetProtocolVersion(mqtt311).SetCleanSession(false).
 		SetStore(mqtt.NewFileStore(filepath.Join(s.Kit.Dir, "outbox"))).SetMaxReconnectInterval(2 * time.Second).
 		SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetWriteTimeout(10 * time.Second)
 	if s.TLS != nil {
@@ -129,8 +133,13 @@ func (s *Sensor) connect(ctx context.Context) (mqtt.Client, error) {
 		config.Certificates = []tls.Certificate{certificate}
 		options.SetTLSConfig(config)
 	}
-	options.SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-		s.Log.Warn("sensor lost its connection and tries again", slog.String("device", s.Kit.ID), slog.Any("error", err))
+	options.SetConnectionNotificationHandler(func(_ mqtt.Client, n mqtt.ConnectionNotification) {
+		switch n := n.(type) {
+		case mqtt.ConnectionNotificationBrokerFailed:
+			s.Log.Warn("sensor could not connect and tries again", slog.String("device", s.Kit.ID), slog.Any("error", n.Reason))
+		case mqtt.ConnectionNotificationLost:
+			s.Log.Warn("sensor lost its connection and tries again", slog.String("device", s.Kit.ID), slog.Any("error", n.Reason))
+		}
 	})
 	client := mqtt.NewClient(options)
 	token := client.Connect()

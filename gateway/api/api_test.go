@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,13 +36,28 @@ const (
 
 // fixedClock is a node's clock that stands still until it is set.
 type fixedClock struct {
+	mu    sync.Mutex
 	now   time.Time
 	speed float64
 }
 
-func (c *fixedClock) Now() time.Time { return c.now }
+func (c *fixedClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
 
-func (c *fixedClock) Simulated() (float64, bool) { return max(c.speed, 1), c.speed != 0 }
+func (c *fixedClock) Simulated() (float64, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(c.speed, 1), c.speed != 0
+}
+
+func (c *fixedClock) set(now time.Time, speed float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.speed = now, speed
+}
 
 // node is one that runs on a ledger which the test writes.
 type node struct {

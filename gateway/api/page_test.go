@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,20 +71,28 @@ func TestCompressesText(t *testing.T) {
 func TestGeneratedCodeIsCurrent(t *testing.T) {
 	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
 	require.NoError(t, err)
-	const tool = "github.com/oapi-codegen/oapi-codegen/v2"
-	if _, err := os.Stat(filepath.Join(string(cache[:len(cache)-1]), tool+"@v2.8.2")); err != nil {
+	source := filepath.Join(strings.TrimSpace(string(cache)), "github.com/oapi-codegen/oapi-codegen/v2@v2.8.2")
+	if _, err := os.Stat(source); err != nil {
 		t.Skip("the generator is not in the module cache: run go generate ./gateway/api once")
 	}
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "generate"), "./cmd/oapi-codegen")
+	build.Dir, build.Env = source, append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Skipf("the generator cannot be built from the module cache alone: %s", output)
+	}
+	for _, name := range []string{"openapi.yaml", "oapi-codegen.yaml"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	generate := exec.Command(filepath.Join(dir, "generate"), "-config", "oapi-codegen.yaml", "openapi.yaml")
+	generate.Dir = dir
+	output, err := generate.CombinedOutput()
+	require.NoError(t, err, string(output))
 	committed, err := os.ReadFile("api.gen.go")
 	require.NoError(t, err)
-	fresh := filepath.Join(t.TempDir(), "api.gen.go")
-	command := exec.Command("go", "run", tool+"/cmd/oapi-codegen@v2.8.2", "-config", "oapi-codegen.yaml", "-o", fresh, "openapi.yaml")
-	command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
-	output, err := command.CombinedOutput()
-	if err != nil {
-		t.Skipf("the generator does not run without a network: %s", output)
-	}
-	written, err := os.ReadFile(fresh)
+	written, err := os.ReadFile(filepath.Join(dir, "api.gen.go"))
 	require.NoError(t, err)
-	require.Equal(t, string(committed), string(written), "openapi.yaml has changed: run go generate ./gateway/api")
+	require.True(t, bytes.Equal(committed, written), "openapi.yaml has changed: run go generate ./gateway/api")
 }

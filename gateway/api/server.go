@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"fmt"
 	"net"
 	"net/http"
@@ -53,7 +54,7 @@ func New(service *Service) (http.Handler, error) {
 		root.Handle("GET /metrics", s.localOrKnown(promhttp.HandlerFor(service.Metrics, promhttp.HandlerOpts{})))
 	}
 	root.Handle("/", newPage(web.Files(), web.Built()))
-	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypes([]string{
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.ContentTypes([]string{
 		"application/json", "application/problem+json", "text/html", "text/css", "text/javascript", "text/plain", "image/svg+xml", "application/wasm",
 	}))
 	if err != nil {

@@ -3,7 +3,6 @@ package api_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +21,7 @@ func TestJudgesAShipmentAsItGoesOn(t *testing.T) {
 	n.members()
 	n.open(milk(nil))
 	n.cut()
-	n.clock.now = start.Time().Add(time.Minute)
+	n.at(start + minute)
 	s := n.summary()
 	require.Equal(t, api.NoData, s.State)
 	require.Equal(t, "No reading yet from 1 device.", s.Sentence)
@@ -136,8 +135,8 @@ func TestWatchesDevices(t *testing.T) {
 				n.chain.Put("CarrierMSP", "devices:Suspend", map[string]any{provenance.DeviceKeyState("logger-1"): &record.Device})
 				n.cut()
 			}
-			n.clock.speed = c.speed
-			detail := as[api.Shipment](n.at(c.now).get("/shipments/milk-1"))
+			n.clock.set(c.now.Time(), c.speed)
+			detail := as[api.Shipment](n.get("/shipments/milk-1"))
 			require.Equal(t, c.state, detail.Summary.State)
 			require.Equal(t, c.sentence, detail.Summary.Sentence)
 			if c.action == "" {
@@ -150,14 +149,14 @@ func TestWatchesDevices(t *testing.T) {
 }
 
 func (n *node) at(t provenance.Time) *node {
-	n.clock.now = t.Time()
+	n.clock.set(t.Time(), 0)
 	return n
 }
 
 func TestListsShipmentsByNeedAndPages(t *testing.T) {
 	n := newNode(t, nil)
 	n.members()
-	n.clock.now = start.Time()
+	n.at(start)
 	for i := range 7 {
 		n.open(milk(func(s *provenance.Shipment) {
 			s.ID = fmt.Sprintf("milk-%d", i)

@@ -132,7 +132,9 @@ func (c *Client) retry(ctx context.Context, doing string, attempt func(p *gatewa
 			}
 			return fmt.Errorf("%s: %s: %w", doing, details(err), err)
 		}
-		c.pass(p, doing, err)
+		if !disagreeing(err) {
+			c.pass(p, doing, err)
+		}
 		select {
 		case <-ctx.Done():
 			return &UnreachableError{errors.Join(ctx.Err(), err)}

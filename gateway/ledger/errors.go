@@ -80,6 +80,17 @@ func passing(err error) bool {
 	return false
 }
 
+// disagreeing tells that endorsers answered differently, because one had not yet the block that the other had: it passes by itself,
+// and is no fault of the peer that was asked.
+func disagreeing(err error) bool {
+	for _, detail := range status.Convert(err).Details() {
+		if d, ok := detail.(*gateway.ErrorDetail); ok && strings.Contains(d.GetMessage(), "ProposalResponsePayloads do not match") {
+			return true
+		}
+	}
+	return false
+}
+
 var errNoPeer = errors.New("every gateway peer failed a moment ago")
 
 // details writes an error with what each peer said, for logs.
