@@ -101,6 +101,11 @@ func Run(ctx context.Context, config Config, program string, log *slog.Logger, s
 	} else if entries, err := os.ReadDir(config.Dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty: a benchmark begins with an empty ledger", config.Dir)
 	}
+	if config.Profile != "" { // every process of ours inherits it
+		if err := os.Setenv("TRAILMARK_PPROF", config.Profile); err != nil {
+			return nil, err
+		}
+	}
 	r := &run{config: config, program: program, log: log, say: say, began: time.Now()}
 	r.result = newResult(config)
 	err := r.all(ctx)

@@ -41,7 +41,7 @@ func (r *run) hop(ctx context.Context, t *traffic, cost *FrameCost) (err error) 
 	}
 	defer unsubscribe()
 	var ending atomic.Bool
-	ctx, stop := context.WithCancelCause(ctx)
+	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var publishing sync.WaitGroup
 	for i := range t.part {
@@ -52,11 +52,11 @@ func (r *run) hop(ctx context.Context, t *traffic, cost *FrameCost) (err error) 
 				if from+chunkHeavy > len(messages) {
 					from = 0
 				}
-				if _, goOn := next(ctx, chunkHeavy); !goOn {
+				if _, goOn := next(working, chunkHeavy); !goOn {
 					return
 				}
 				published.Add(chunkHeavy)
-				if err := publisher.Publish(ctx, messages[from:from+chunkHeavy], chunkHeavy, 0, func(int) {}); err != nil {
+				if err := publisher.Publish(working, messages[from:from+chunkHeavy], chunkHeavy, 0, func(int) {}); err != nil {
 					stop(err)
 					return
 				}
@@ -65,11 +65,11 @@ func (r *run) hop(ctx context.Context, t *traffic, cost *FrameCost) (err error) 
 	}
 	var first, last int64
 	span := min(r.config.steady(), 15*time.Second)
-	before, after, err := r.measure(ctx, r.config.settle(), span, func() { first = received.Load() }, func() { last = received.Load() })
+	before, after, err := r.measure(working, r.config.settle(), span, func() { first = received.Load() }, func() { last = received.Load() })
 	ending.Store(true)
 	publishing.Wait()
 	if err != nil {
-		return errors.Join(err, context.Cause(ctx))
+		return errors.Join(err, context.Cause(working))
 	}
 	spent, err := before.spent(after)
 	if err != nil {

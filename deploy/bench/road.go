@@ -246,7 +246,7 @@ func (r *run) steadyState(ctx context.Context, name string, perFrame int, d driv
 		return nil, nil, err
 	}
 	r.step("%s: %d in flight for %s", name, d.window, d.span)
-	stop := r.profile(ctx, name)
+	stop := r.profile(ctx, name, d.settle+d.span)
 	l, err := r.drive(ctx, t, d)
 	stop()
 	if err != nil {
