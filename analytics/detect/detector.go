@@ -82,7 +82,7 @@ type Score struct {
 // standsOut is the novelty from which a point may begin an event. After an event the bar stands at raised times its
 // level and comes down in a line over the refractory time, so that an event is reported once, a much larger one at once.
 const (
-	standsOut = 2
+	standsOut = 1.75
 	raised    = 2
 	pastMost  = 256 // events remembered
 )
