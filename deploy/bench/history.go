@@ -60,11 +60,7 @@ func (r *run) publishAll(ctx context.Context, t *traffic, window int) error {
 		return err
 	}
 	defer view.end() //nolint:errcheck // looked at below
-	base := view.latest().frames
-	if err := t.publishOnce(ctx, r.publisher, window, func() int64 { return int64(view.latest().frames - base) }); err != nil {
-		return err
-	}
-	if err := r.awaitFrames(ctx, view, base, t, 0); err != nil {
+	if err := r.publishSigned(ctx, t, window, view); err != nil {
 		return err
 	}
 	if err := view.end(); err != nil {

@@ -46,9 +46,10 @@ func (r *run) naive(ctx context.Context) error {
 	}
 	r.result.Naive = &Load{
 		ReadingsPerSecond: l.rate(), FramesPerSecond: l.rate(), Seconds: l.span.Seconds(), InFlight: chosen, Tried: tried, ReadingsPerFrame: 1,
-		PublishToCommit: latencyOf(l.latency), CPUPerFrame: perOne(l.cpu, l.done), CPUBusy: total(l.cpu, nil) / l.span.Seconds(),
+		PublishToCommit:      latencyOf(l.latency),
 		BlockBytesPerReading: float64(bytes) / float64(transactions), Memory: memory.end(),
 	}
+	r.result.Naive.account(l.cpu, l.done, l.span)
 	r.step("naive: %.0f readings/s", l.rate())
 	return nil
 }

@@ -54,6 +54,7 @@ type Load struct {
 	PublishToCommit       Latency            `json:"publishToCommitMs"` // until the gateway's peer says that the block is committed
 	PublishToProjected    Latency            `json:"publishToProjectedMs"`
 	CPUPerFrame           map[string]float64 `json:"cpuMicrosPerFrame"` // by process
+	CPUTotal              float64            `json:"cpuMicrosPerFrameTotal"`
 	CPUBusy               float64            `json:"coresBusy"`
 	BlockBytesPerReading  float64            `json:"blockBytesPerReading"`
 	FramesPerBatch        float64            `json:"framesPerBatch"`
@@ -187,6 +188,12 @@ func rounded(x float64) *float64 {
 	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(x))))
 	x = math.Round(x*scale) / scale
 	return &x
+}
+
+// account spreads what was spent over the frames of a span.
+func (l *Load) account(spent map[string]float64, frames int, span time.Duration) {
+	l.CPUPerFrame, l.CPUBusy = perOne(spent, frames), total(spent, nil)/span.Seconds()
+	l.CPUTotal = total(l.CPUPerFrame, nil)
 }
 
 // perOne gives microseconds of CPU for one of n, by process.

@@ -100,7 +100,7 @@ func (r *run) driveOnce(ctx context.Context, t *traffic, d drive) (*Load, error)
 	if err != nil {
 		return nil, err
 	}
-	l.CPUPerFrame, l.CPUBusy = perOne(spent, frames), total(spent, nil)/after.at.Sub(before.at).Seconds()
+	l.account(spent, frames, after.at.Sub(before.at))
 	return l, r.trace(ctx, t, l, view, from, before.at, after.at)
 }
 
@@ -203,6 +203,9 @@ func (r *run) road(ctx context.Context, name string, perFrame int, windows []int
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := r.introduce(ctx, t, windows[0]); err != nil {
+		return nil, nil, err
+	}
 	expected := 3000.0 // a first guess
 	if r.config.Short {
 		expected /= 2
@@ -236,10 +239,35 @@ func (r *run) road(ctx context.Context, name string, perFrame int, windows []int
 	return full, quarter, r.reckon(ctx, t)
 }
 
+// introduce sends the first frame of every sensor, which is part of the warm-up: a node parses a key when it first meets it.
+func (r *run) introduce(ctx context.Context, t *traffic, window int) error {
+	if err := t.sign(len(t.fleet.Devices)); err != nil {
+		return err
+	}
+	view, err := r.followProjection(ctx, looksHeavy)
+	if err != nil {
+		return err
+	}
+	defer view.end() //nolint:errcheck // looked at below
+	return errors.Join(r.publishSigned(ctx, t, window, view), view.end())
+}
+
+// publishSigned publishes every frame that is signed, and waits until all are projected.
+func (r *run) publishSigned(ctx context.Context, t *traffic, window int, view *projection) error {
+	base, sent := view.latest().frames, t.acknowledged.Load()
+	if err := t.publishOnce(ctx, r.publisher, window, func() int64 { return sent + int64(view.latest().frames-base) }); err != nil {
+		return err
+	}
+	return r.awaitFrames(ctx, view, base, t, sent)
+}
+
 // steadyState measures a fleet of its own.
 func (r *run) steadyState(ctx context.Context, name string, perFrame int, d drive) (*Load, *traffic, error) {
 	t, err := r.live(ctx, name, perFrame)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.introduce(ctx, t, d.window); err != nil {
 		return nil, nil, err
 	}
 	if err := t.sign(int(1.6 * d.expected * (d.settle + d.span).Seconds())); err != nil {

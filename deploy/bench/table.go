@@ -38,7 +38,7 @@ func (r *Result) Table(to io.Writer) {
 	row("block bytes per reading", func(l *Load) string { return fmt.Sprintf("%.1f", l.BlockBytesPerReading) })
 	row("frames per batch", func(l *Load) string { return fmt.Sprintf("%.0f", l.FramesPerBatch) })
 	row("cores busy", func(l *Load) string { return fmt.Sprintf("%.2f", l.CPUBusy) })
-	line("CPU µs per frame")
+	row("CPU µs per frame", func(l *Load) string { return fmt.Sprintf("%.0f", l.CPUTotal) })
 	for _, name := range processNames(loads, func(l *Load) []string { return sortedNames(l.CPUPerFrame) }) {
 		row("  "+name, func(l *Load) string { return figure("%.1f", l.CPUPerFrame, name) })
 	}
