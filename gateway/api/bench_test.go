@@ -67,7 +67,7 @@ func TestChartLatency(t *testing.T) {
 				n.record(ledgertest.Frame{Device: names[0], Sequence: uint64(721 + i), Readings: series(start+provenance.Time(720+i)*hour, 4)})
 				n.cut()
 			}
-			request := httptest.NewRequest("GET", "/api/v1"+url, nil)
+			request := httptest.NewRequest(http.MethodGet, "/api/v1"+url, nil)
 			request.Header.Set("Authorization", "Bearer "+officer)
 			request.Header.Set("Accept-Encoding", "gzip")
 			recorder := httptest.NewRecorder()

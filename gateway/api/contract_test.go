@@ -73,6 +73,7 @@ func full(t *testing.T) *node {
 			})
 			n.raise(a)
 			n.cut()
+			n.anchor("CarrierMSP", "MakerMSP")
 			return *a, nil
 		}
 	})
@@ -267,7 +268,7 @@ func TestMetricsAreForThisMachineOrATokenOnly(t *testing.T) {
 		{"192.0.2.7:999", reader, "", 200},
 		{"127.0.0.1:999", "", "192.0.2.7", 401},
 	} {
-		request := httptest.NewRequest("GET", "/metrics", nil)
+		request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 		request.RemoteAddr = c.from
 		if c.token != "" {
 			request.Header.Set("Authorization", "Bearer "+c.token)

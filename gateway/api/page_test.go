@@ -59,7 +59,7 @@ func TestServesThePageAndAllItNames(t *testing.T) {
 
 func TestCompressesText(t *testing.T) {
 	n := full(t)
-	request := httptest.NewRequest("GET", "/api/v1/shipments/milk-1", nil)
+	request := httptest.NewRequest(http.MethodGet, "/api/v1/shipments/milk-1", nil)
 	request.Header.Set("Authorization", "Bearer "+officer)
 	request.Header.Set("Accept-Encoding", "gzip")
 	recorder := httptest.NewRecorder()

@@ -82,7 +82,7 @@ func TestTakesInWhatCameLate(t *testing.T) {
 	n := newNode(t, nil)
 	n.members()
 	n.open(milk(nil))
-	day := provenance.Time(24 * hour)
+	day := 24 * hour
 	n.record(ledgertest.Frame{Device: "logger-1", Sequence: 1, Readings: series(start, 4, 8, 4)})
 	n.record(ledgertest.Frame{Device: "logger-1", Sequence: 2, Readings: series(start+day, 4, 8, 8)})
 	n.record(ledgertest.Frame{Device: "logger-1", Sequence: 4, Readings: series(start+2*day, 4, 5, 4)})

@@ -219,7 +219,7 @@ func TestASlowReaderIsItsOwnProblem(t *testing.T) {
 	url := n.serve()
 	slow, fast := n.listen(url, ""), n.listen(url, "")
 	require.Equal(t, "block", fast.next().name)
-	for i := range 400 {
+	for i := range 100 {
 		n.record(ledgertest.Frame{Device: "logger-1", Sequence: uint64(i + 1), Readings: series(start+provenance.Time(i)*hour, 4)})
 		n.cut()
 		for fast.next().name != "block" {

@@ -18,11 +18,8 @@ type totals struct {
 // key names a filter.
 func key(list string, parts ...any) string {
 	for _, p := range parts {
-		switch v := p.(type) {
-		case *bool:
-			if v != nil {
-				p = *v
-			}
+		if flag, optional := p.(*bool); optional && flag != nil {
+			p = *flag
 		}
 		list += fmt.Sprintf("\x00%v", p)
 	}
