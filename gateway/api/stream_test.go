@@ -29,7 +29,7 @@ type heard struct{ id, name, data string }
 func (n *node) listen(url, last string) *listener {
 	n.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	request, err := http.NewRequestWithContext(ctx, "GET", url+"/api/v1/stream", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/stream", nil)
 	require.NoError(n.t, err)
 	request.Header.Set("Authorization", "Bearer "+reader)
 	if last != "" {
