@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"os"
@@ -48,6 +49,9 @@ func (c *faultsCommand) Run(ctx context.Context, to console, log *slog.Logger) e
 		to.say("! not in namespaces of our own: %s", reason)
 	}
 	result, err := faults.Run(ctx, c.Config, self, log, func(format string, args ...any) { to.say("· "+format, args...) })
+	if errors.Is(err, context.Canceled) {
+		return exitError{1, errors.New("interrupted: nothing was audited")}
+	}
 	if err != nil {
 		return err
 	}

@@ -2,17 +2,20 @@ package faults
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Config of a run.
 type Config struct {
-	Seed   uint64 `help:"Seed of every random choice: kinds, victims, moments." default:"1"`
-	Short  bool   `help:"Few faults, about a minute and a half; for CI."`
-	Faults int    `help:"How many faults (default: 24, with --short 7)."`
-	JSON   bool   `help:"Print one JSON object on standard output instead of the report." name:"json"`
-	Dir    string `help:"Folder for the run; it must not exist yet. Default: a temporary one, deleted at the end." type:"path"`
-	Keep   bool   `help:"Keep the folder, with the logs of every process, even if nothing was found."`
+	Seed   uint64   `help:"Seed of every random choice: kinds, victims, moments." default:"1"`
+	Short  bool     `help:"Few faults, about a minute and a half; for CI."`
+	Faults int      `help:"How many faults (default: 24, with --short 7)."`
+	Only   []string `help:"Only faults of these kinds, such as 'broker killed'." placeholder:"KIND"`
+	JSON   bool     `help:"Print one JSON object on standard output instead of the report." name:"json"`
+	Dir    string   `help:"Folder for the run; it must not exist yet. Default: a temporary one, deleted at the end." type:"path"`
+	Keep   bool     `help:"Keep the folder, with the logs of every process, even if nothing was found."`
 }
 
 // The load and the limits of a run. The spools and the broker's store are small, so that an overload fills them within seconds.
@@ -54,5 +57,17 @@ func (c *Config) check() error {
 	if c.Faults < 0 || c.Faults > 10_000 {
 		return fmt.Errorf("%d faults: want 1 to 10000", c.Faults)
 	}
+	for _, name := range c.Only {
+		if !slices.ContainsFunc(kinds(), func(k kind) bool { return k.name == name }) {
+			return fmt.Errorf("no kind of fault is called %q; there are: %s", name, strings.Join(names(), ", "))
+		}
+	}
 	return nil
+}
+
+func names() (all []string) {
+	for _, k := range kinds() {
+		all = append(all, k.name)
+	}
+	return all
 }

@@ -52,11 +52,15 @@ func kinds() []kind {
 var essential = []string{"ingest killed", "raft leader killed", "peer cut off", "overload", "broker killed", "ingest stopped, then woken", "spool's disk filled"}
 
 // plan draws the kinds of a run's faults: every kind once before any comes again.
-func plan(rng *rand.Rand, count int, short bool) []kind {
-	all := kinds()
-	if short {
-		all = slices.DeleteFunc(all, func(k kind) bool { return !slices.Contains(essential, k.name) })
+func plan(rng *rand.Rand, config *Config) []kind {
+	all, wanted := kinds(), config.Only
+	if len(wanted) == 0 && config.Short {
+		wanted = essential
 	}
+	if len(wanted) > 0 {
+		all = slices.DeleteFunc(all, func(k kind) bool { return !slices.Contains(wanted, k.name) })
+	}
+	count := config.count()
 	var drawn []kind
 	for len(drawn) < count {
 		round := slices.Clone(all)
@@ -243,7 +247,6 @@ func (x *run) overload(ctx context.Context, _ string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	x.publisher.longest.Store(0)
 	_, before, committed := x.book.numbers()
 	began := time.Now()
 	for i, m := range frames {
@@ -259,7 +262,7 @@ func (x *run) overload(ctx context.Context, _ string) (string, error) {
 	took := time.Since(began)
 	_, acked, now := x.book.numbers()
 	pause(ctx, 2*time.Second)
-	waiting := x.publisher.waiting()
+	waiting, longest := x.publisher.backlog()
 	flood := "flood-"
 	x.publisher.giveUp(func(m *message) bool { return strings.HasPrefix(m.id.Device, flood) })
 	if waiting == 0 {
@@ -267,7 +270,7 @@ func (x *run) overload(ctx context.Context, _ string) (string, error) {
 	}
 	return fmt.Sprintf("offered %.0f frames/s for %.1f s (%.0f × the %.0f/s it takes): %.0f/s acknowledged, %.0f/s recorded; %d frames waited for their PUBACK, up to %.1f s",
 		float64(len(frames))/took.Seconds(), took.Seconds(), float64(len(frames))/took.Seconds()/x.capacity, x.capacity, float64(acked-before)/took.Seconds(),
-		float64(now-committed)/took.Seconds(), waiting, time.Duration(x.publisher.longest.Load()).Seconds()), nil
+		float64(now-committed)/took.Seconds(), waiting, longest.Seconds()), nil
 }
 
 // pause waits, unless ctx ends.

@@ -18,7 +18,6 @@ type publisher struct {
 	lines []*line
 	book  *book
 
-	longest   atomic.Int64 // ns that a frame waited for its PUBACK, at most
 	stalls    atomic.Int64 // times that a full window had no PUBACK for silence
 	connects  atomic.Int64
 	discarded atomic.Int64 // frames that devices gave up
@@ -75,13 +74,22 @@ func (p *publisher) send(m *message) {
 }
 
 // waiting counts frames without PUBACK.
-func (p *publisher) waiting() (n int) {
+func (p *publisher) waiting() int {
+	n, _ := p.backlog()
+	return n
+}
+
+// backlog counts frames without PUBACK, and tells how long the first of them has been waiting.
+func (p *publisher) backlog() (n int, longest time.Duration) {
 	for _, l := range p.lines {
 		l.mu.Lock()
 		n += len(l.queue)
+		if len(l.queue) > 0 {
+			longest = max(longest, time.Since(l.queue[0].sent))
+		}
 		l.mu.Unlock()
 	}
-	return n
+	return n, longest
 }
 
 // giveUp drops frames that have no PUBACK, as a device without memory for them does.
@@ -177,13 +185,6 @@ func (l *line) next(flying map[*message]bool, window int) (due []*message) {
 
 func (p *publisher) acknowledged(l *line, m *message) {
 	p.book.acknowledge(m)
-	waited := time.Since(m.sent)
-	for {
-		longest := p.longest.Load()
-		if int64(waited) <= longest || p.longest.CompareAndSwap(longest, int64(waited)) {
-			break
-		}
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if i := slices.Index(l.queue, m); i >= 0 {

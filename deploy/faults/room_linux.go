@@ -137,12 +137,12 @@ func (r *room) move(ctx context.Context, spec supervise.Spec) (supervise.Spec, e
 		inside + "sysctl -q -w net.ipv4.conf.all.route_localnet=1",
 		inside + "iptables -w -t nat -A PREROUTING -i far -p tcp -j DNAT --to-destination 127.0.0.1",
 		inside + fmt.Sprintf("iptables -w -t nat -A OUTPUT -o lo -d 127.0.0.1 -p tcp -m multiport ! --dports %s -j DNAT --to-destination %s", ports, h.ours()),
-		inside + "iptables -w -t nat -A POSTROUTING -o far -j MASQUERADE",
+		inside + fmt.Sprintf("iptables -w -t nat -A POSTROUTING -o far -p tcp -j SNAT --to-source %s", h.their()),
 		// First those for other houses' ports, then what is for us.
 		fmt.Sprintf("iptables -w -t nat -I PREROUTING 1 -i tmf+ -p tcp -m multiport --dports %s -j DNAT --to-destination %s", ports, h.their()),
 		fmt.Sprintf("iptables -w -t nat -A PREROUTING -i %s -p tcp -j DNAT --to-destination 127.0.0.1", h.link()),
 		fmt.Sprintf("iptables -w -t nat -A OUTPUT -o lo -d 127.0.0.1 -p tcp -m multiport --dports %s -j DNAT --to-destination %s", ports, h.their()),
-		fmt.Sprintf("iptables -w -t nat -A POSTROUTING -o %s -j MASQUERADE", h.link()),
+		fmt.Sprintf("iptables -w -t nat -A POSTROUTING -o %s -p tcp -j SNAT --to-source %s", h.link(), h.ours()), // unlike MASQUERADE it remembers connections while the link is down
 	}
 	for _, step := range steps {
 		if err := command(ctx, step); err != nil {

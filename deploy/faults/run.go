@@ -238,7 +238,7 @@ func (x *run) harm(ctx context.Context) error {
 	if err := x.measure(ctx); err != nil {
 		return err
 	}
-	faults := plan(x.rng, x.config.count(), x.config.Short)
+	faults := plan(x.rng, &x.config)
 	for i, k := range faults {
 		pause(ctx, x.between(300*time.Millisecond, 3*time.Second))
 		victims := k.victims(x, ctx)

@@ -116,17 +116,24 @@ func (c *Client) limited(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, c.config.Timeout)
 }
 
-// retry calls attempt with one peer after the other, until it succeeds, fails for good, or time runs out.
-func (c *Client) retry(ctx context.Context, doing string, attempt func(p *gatewayPeer) error) error {
+// retry calls attempt with one peer after the other, until it succeeds, fails for good, or time runs out. A peer that neither answers
+// nor refuses the connection (its network is gone, say) is left when its part of the time is over.
+func (c *Client) retry(ctx context.Context, doing string, attempt func(ctx context.Context, p *gatewayPeer) error) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		p := c.pick()
-		err := attempt(p)
+		trying, cancel := context.WithTimeout(ctx, c.config.Attempt)
+		err := attempt(trying, p)
+		silent := tooLate(trying, err)
+		cancel()
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
+			if silent { // so that the caller's next call does not wait for the same peer
+				c.pass(p, doing, err)
+			}
 			return &UnreachableError{errors.Join(ctx.Err(), err)}
-		case !passing(err):
+		case !silent && !passing(err):
 			if found := refusal(err); found != nil {
 				return found
 			}
@@ -147,7 +154,7 @@ func (c *Client) retry(ctx context.Context, doing string, attempt func(p *gatewa
 func (c *Client) Evaluate(ctx context.Context, contract, fn string, args ...[]byte) (response []byte, err error) {
 	ctx, cancel := c.limited(ctx)
 	defer cancel()
-	err = c.retry(ctx, "evaluating "+contract+":"+fn, func(p *gatewayPeer) (err error) {
+	err = c.retry(ctx, "evaluating "+contract+":"+fn, func(ctx context.Context, p *gatewayPeer) (err error) {
 		response, err = p.network.GetContractWithName(c.config.Chaincode, contract).EvaluateWithContext(ctx, fn, client.WithBytesArguments(args...))
 		return err
 	})
@@ -191,7 +198,7 @@ func (c *Client) submit(ctx context.Context, contract, fn string, args [][]byte)
 	}
 	doing := "endorsing " + contract + ":" + fn
 	var endorsed []byte
-	err = c.retry(ctx, doing, func(p *gatewayPeer) error {
+	err = c.retry(ctx, doing, func(ctx context.Context, p *gatewayPeer) error {
 		proposal, err := p.network.GetContractWithName(c.config.Chaincode, contract).NewProposal(fn, client.WithBytesArguments(args...))
 		if err != nil {
 			return err
@@ -238,8 +245,12 @@ func (c *Client) order(ctx context.Context, id string, endorsed []byte, committe
 			return outcome{}, fmt.Errorf("preparing transaction: %w", err)
 		}
 		wait := c.config.Resubmit
-		if _, err := transaction.SubmitWithContext(ctx); err != nil {
-			if ctx.Err() == nil {
+		trying, cancel := context.WithTimeout(ctx, c.config.Attempt)
+		_, err = transaction.SubmitWithContext(trying)
+		silent := tooLate(trying, err)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil || silent {
 				c.pass(p, "submitting", err)
 			}
 			wait = min(wait, 250*time.Millisecond<<min(attempt, 5))
@@ -260,7 +271,7 @@ func (c *Client) order(ctx context.Context, id string, endorsed []byte, committe
 func (c *Client) Height(ctx context.Context) (height uint64, err error) {
 	ctx, cancel := c.limited(ctx)
 	defer cancel()
-	err = c.retry(ctx, "asking for the ledger's height", func(p *gatewayPeer) error {
+	err = c.retry(ctx, "asking for the ledger's height", func(ctx context.Context, p *gatewayPeer) error {
 		answer, err := p.network.GetContract("qscc").EvaluateWithContext(ctx, "GetChainInfo", client.WithArguments(c.channel))
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +103,14 @@ type fakePeer struct {
 	peer.UnimplementedDeliverServer
 	*network
 	server *grpc.Server
+	silent atomic.Bool // it takes requests and never answers
+}
+
+// hush blocks as long as the peer is to be silent.
+func (p *fakePeer) hush(ctx context.Context) {
+	if p.silent.Load() {
+		<-ctx.Done()
+	}
 }
 
 func (p *fakePeer) Evaluate(_ context.Context, r *gateway.EvaluateRequest) (*gateway.EvaluateResponse, error) {
@@ -111,7 +120,8 @@ func (p *fakePeer) Evaluate(_ context.Context, r *gateway.EvaluateRequest) (*gat
 	return &gateway.EvaluateResponse{Result: &peer.Response{Status: 200, Payload: info}}, err
 }
 
-func (p *fakePeer) Endorse(_ context.Context, r *gateway.EndorseRequest) (*gateway.EndorseResponse, error) {
+func (p *fakePeer) Endorse(ctx context.Context, r *gateway.EndorseRequest) (*gateway.EndorseResponse, error) {
+	p.hush(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse != nil {
@@ -127,7 +137,8 @@ func (p *fakePeer) Endorse(_ context.Context, r *gateway.EndorseRequest) (*gatew
 	return &gateway.EndorseResponse{PreparedTransaction: envelope}, err
 }
 
-func (p *fakePeer) Submit(_ context.Context, r *gateway.SubmitRequest) (*gateway.SubmitResponse, error) {
+func (p *fakePeer) Submit(ctx context.Context, r *gateway.SubmitRequest) (*gateway.SubmitResponse, error) {
+	p.hush(ctx)
 	data, err := proto.Marshal(r.GetPreparedTransaction())
 	p.commit(r.GetTransactionId(), data)
 	return &gateway.SubmitResponse{}, err
@@ -215,7 +226,7 @@ func dial(t *testing.T, n *network) (*ledger.Client, []*fakePeer) {
 	data, err := json.Marshal(object{"channel": ledgertest.Channel, "organisations": organisations})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "profile.json"), data, 0o600))
-	client, err := ledger.Dial(ledger.Config{Profile: filepath.Join(dir, "profile.json"), Organisation: "Own", Timeout: 10 * time.Second, Resubmit: 200 * time.Millisecond},
+	client, err := ledger.Dial(ledger.Config{Profile: filepath.Join(dir, "profile.json"), Organisation: "Own", Timeout: 10 * time.Second, Resubmit: 200 * time.Millisecond, Attempt: 500 * time.Millisecond},
 		slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
@@ -288,6 +299,32 @@ func TestSubmitTellsOutcomesApart(t *testing.T) {
 	require.True(t, errors.As(err, &unknown), "%v", err)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Len(t, unknown.TransactionID, 64)
+}
+
+// A peer whose network is gone does not refuse: it says nothing.
+func TestSilentPeerIsLeft(t *testing.T) {
+	client, peers := dial(t, newNetwork())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := client.Submit(ctx, "shipments", "Open")
+	require.NoError(t, err)
+
+	peers[0].silent.Store(true)
+	begun := time.Now()
+	_, err = client.Submit(ctx, "shipments", "Open")
+	require.NoError(t, err)
+	require.Less(t, time.Since(begun), 5*time.Second)
+
+	// A caller with less patience than one attempt takes finds the other peer at its second call.
+	time.Sleep(3100 * time.Millisecond) // until the first one is preferred again
+	hasty, stop := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer stop()
+	_, err = client.Submit(hasty, "shipments", "Open")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	begun = time.Now()
+	_, err = client.Submit(ctx, "shipments", "Open")
+	require.NoError(t, err)
+	require.Less(t, time.Since(begun), 400*time.Millisecond, "not the silent one again")
 }
 
 func TestAnotherPeerTakesOver(t *testing.T) {

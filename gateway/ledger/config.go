@@ -15,6 +15,7 @@ type Config struct {
 	Chaincode    string        `help:"Name of the chaincode." default:"trailmark"`
 	Timeout      time.Duration `help:"How long a submitted transaction may take, retries included, where the caller sets no limit." default:"60s"`
 	Resubmit     time.Duration `help:"How long to wait for a transaction's block before sending the same transaction again." default:"5s"`
+	Attempt      time.Duration `help:"How long one peer may take to answer before another one is asked." default:"6s"`
 	MaxMessage   int           `help:"Largest gRPC message, in bytes." default:"104857600"`
 }
 
@@ -27,6 +28,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Resubmit <= 0 {
 		c.Resubmit = 5 * time.Second
+	}
+	if c.Attempt <= 0 {
+		c.Attempt = 6 * time.Second
 	}
 	if c.MaxMessage <= 0 {
 		c.MaxMessage = 100 << 20

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -78,6 +79,11 @@ func passing(err error) bool {
 		return strings.Contains(s.Message(), "too many requests") || errors.Is(err, errNoPeer)
 	}
 	return false
+}
+
+// tooLate tells that a peer, or one that it asked in turn, did not answer in time. The peer may notice that a moment before we do.
+func tooLate(attempt context.Context, err error) bool {
+	return err != nil && (errors.Is(attempt.Err(), context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded)
 }
 
 // disagreeing tells that endorsers answered differently, because one had not yet the block that the other had: it passes by itself,
