@@ -109,7 +109,7 @@ func Run(ctx context.Context, config Config, program string, log *slog.Logger, s
 			return nil, err
 		}
 	}
-	r := &run{config: config, program: program, log: log, say: say, began: time.Now()}
+	r := &run{config: config, program: program, log: slog.New(warnings{log.Handler()}), say: say, began: time.Now()}
 	r.result = newResult(config)
 	err := r.all(ctx)
 	r.result.finish(time.Since(r.began))
@@ -139,6 +139,13 @@ func (r *run) all(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// warnings leaves out what is only told: the supervisor's every start and stop would hide the figures.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
 }
 
 // step says what is done now, and since when we are at work.

@@ -41,7 +41,7 @@ func (r *run) chart(ctx context.Context) error {
 	const shipment = "bench-chart"
 	opened := provenance.TimeOf(start)
 	if _, err := r.contracts.OpenShipment(ctx, provenance.Opening{
-		ID: shipment, Parties: []string{r.carrier.MSPID}, Profile: "milk-pasteurised", Opened: opened, Limits: provenance.Limits{Min: 2_000_000, Max: 8_000_000, AllowedMinutes: 60},
+		ID: shipment, Goods: []provenance.Goods{{Description: "What the benchmark's sensors watch"}}, Parties: []string{r.carrier.MSPID}, Profile: "milk-pasteurised", Opened: opened, Limits: provenance.Limits{Min: 2_000_000, Max: 8_000_000, AllowedMinutes: 60},
 	}); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"crypto/x509"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type stage struct {
 	nodes     map[string]string // base URL of a node's API, by process
 	token     string            // of the gateway node's API
 	store     *readmodel.Store  // the gateway node's, opened for reading beside it
+	counts    *sql.Stmt         // its counts, cheaply
 	publisher *load.Publisher
 	blocks    *blockTimes
 	closers   []func() error
@@ -170,11 +172,20 @@ func (s *stage) startNodes(ctx context.Context, r *run) error {
 	if err := s.awaitNodes(ctx, r); err != nil {
 		return err
 	}
-	s.store, err = readmodel.Open(ctx, filepath.Join(r.path(gatewayProcess), "readmodel.db"), s.profile.Channel)
+	path, err := filepath.Abs(r.path(gatewayProcess, "readmodel.db"))
 	if err != nil {
 		return err
 	}
+	if s.store, err = readmodel.Open(ctx, path, s.profile.Channel); err != nil {
+		return err
+	}
 	s.closers = append(s.closers, s.store.Close)
+	db, counts, err := openCounts(ctx, path)
+	if err != nil {
+		return err
+	}
+	s.counts = counts
+	s.closers = append(s.closers, db.Close, counts.Close)
 	return nil
 }
 
