@@ -48,6 +48,10 @@ Safe to run again: what is enrolled just so is passed over, and what was interru
 
 // Run enrols.
 func (c *deviceEnrolCommand) Run(ctx context.Context, to console, log *slog.Logger) error {
+	fleet, err := c.fleet()
+	if err != nil {
+		return err
+	}
 	profile, err := fabric.LoadProfile(c.Net)
 	if err != nil {
 		return err
@@ -57,10 +61,6 @@ func (c *deviceEnrolCommand) Run(ctx context.Context, to console, log *slog.Logg
 		return err
 	}
 	authority, err := pki.Load(owner.CA.Cert, owner.CA.Key)
-	if err != nil {
-		return err
-	}
-	fleet, err := c.fleet()
 	if err != nil {
 		return err
 	}

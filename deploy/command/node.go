@@ -22,5 +22,6 @@ Roles: ingest takes readings from MQTT to the ledger; gateway projects the ledge
 
 // Run runs the node until the program is told to stop.
 func (c *nodeCommand) Run(ctx context.Context, log *slog.Logger) error {
+	c.Version = version()
 	return node.Run(ctx, c.Config, log)
 }

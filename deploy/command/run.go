@@ -18,7 +18,7 @@ import (
 
 // Root is the command line: what stands here holds for every subcommand.
 type Root struct {
-	Config   kong.ConfigFlag  `help:"JSON file of settings; a flag or an environment variable goes before it." env:"TRAILMARK_CONFIG" placeholder:"FILE"`
+	Config   kong.ConfigFlag  `help:"JSON file of settings, named like the flags with _ for -; a flag or an environment variable goes before it." env:"TRAILMARK_CONFIG" placeholder:"FILE"`
 	LogLevel slog.Level       `help:"Least level of the log on standard error: debug, info, warn, error." default:"info" env:"TRAILMARK_LOG_LEVEL"`
 	LogJSON  bool             `help:"Log as JSON lines." env:"TRAILMARK_LOG_JSON"`
 	Version  kong.VersionFlag `help:"Show the version."`

@@ -48,7 +48,7 @@ func TestSettingsComeFromFlagEnvironmentAndFile(t *testing.T) {
 		return root, err
 	}
 	file := filepath.Join(t.TempDir(), "trailmark.json")
-	require.NoError(t, os.WriteFile(file, []byte(`{"ingest-lanes": 5, "anchor": "7s", "listen": "127.0.0.1:1"}`), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte(`{"ingest_lanes": 5, "anchor": "7s", "listen": "127.0.0.1:1"}`), 0o600))
 	base := []string{"--config", file, "node", "--org", "carrier", "--dir", "x"}
 	root, err := parse(base...)
 	require.NoError(t, err)

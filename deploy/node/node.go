@@ -41,6 +41,7 @@ type Config struct {
 	TLSKey    string         `help:"Key (PEM) of that certificate." name:"tls-key" env:"TRAILMARK_TLS_KEY" type:"path"`
 	Quorum    int            `help:"Organisations whose checkpoints a receipt needs (default: more than half)." env:"TRAILMARK_QUORUM"`
 	ClockFile string         `help:"File with a demonstration's clock." hidden:"" type:"path"`
+	Version   string         `kong:"-"`
 	Anchor    time.Duration  `help:"At most one checkpoint is signed and anchored in this time." default:"2s" env:"TRAILMARK_ANCHOR"`
 	Ingest    ingest.Config  `embed:"" prefix:"ingest-" envprefix:"TRAILMARK_INGEST_"`
 	Analytics service.Config `embed:"" prefix:"analytics-"`
@@ -128,7 +129,7 @@ func (n *node) open(ctx context.Context) error {
 	n.contracts = Contracts{client}
 	service := &api.Service{
 		Organisation: n.organisation.MSPID, Name: n.organisation.Title, Channel: client.Channel(), Roles: n.config.Roles, Clock: apiClock{n.clock}, Log: n.log,
-		Ready: n.readiness, Acknowledge: n.contracts.Acknowledge, PeerHeight: client.Height, Metrics: n.registry,
+		Version: n.config.Version, Ending: ctx.Done(), Ready: n.readiness, Acknowledge: n.contracts.Acknowledge, PeerHeight: client.Height, Metrics: n.registry,
 	}
 	if n.config.has(RoleGateway) {
 		if err := n.openGateway(ctx, service); err != nil {
