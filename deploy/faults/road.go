@@ -221,10 +221,12 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-var patient = &http.Client{Timeout: 3 * time.Second}
+var patient = &http.Client{Timeout: 15 * time.Second}
 
 // ready asks a process whether it is; reasons are its words if not.
 func (r *road) ready(ctx context.Context, name string) (yes bool, reasons string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.services[name]+"/readyz", nil)
 	if err != nil {
 		return false, "", err
@@ -285,6 +287,8 @@ func (r *road) ask(ctx context.Context, name, method, path string, into any) err
 
 // projected is how many blocks a node's read model holds, by its metrics.
 func (r *road) projected(ctx context.Context, name string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.services[name]+"/metrics", nil)
 	if err != nil {
 		return 0, err

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/trailmark/trailmark/chaincode/provenance"
 )
 
@@ -358,6 +360,7 @@ func (x *run) settle(ctx context.Context) error {
 				}
 				quarantined += n
 			}
+			pause(ctx, 5*time.Second)
 		}
 		pause(ctx, time.Second)
 	}
@@ -391,13 +394,14 @@ func (x *run) replay(ctx context.Context, name string) (n int, err error) {
 			break
 		}
 	}
+	var group errgroup.Group // an answer waits until it is seen what becomes of the message
+	group.SetLimit(64)
 	for id := range due {
-		if err := x.road.ask(ctx, name, http.MethodPost, "/quarantine/"+url.PathEscape(id)+"/replay", nil); err != nil {
-			return n, err
-		}
-		n++
+		group.Go(func() error {
+			return x.road.ask(ctx, name, http.MethodPost, "/quarantine/"+url.PathEscape(id)+"/replay", nil)
+		})
 	}
-	return n, nil
+	return len(due), group.Wait()
 }
 
 // audit stops the nodes and compares.

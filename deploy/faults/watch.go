@@ -125,9 +125,7 @@ func (w *watch) run(ctx context.Context, r *road) {
 			}
 		}
 		for _, name := range ingestProcesses {
-			asking, cancel := context.WithTimeout(ctx, time.Second)
-			ready, reasons, err := r.ready(asking, name)
-			cancel()
+			ready, reasons, err := r.ready(ctx, name)
 			if err != nil || ready {
 				continue
 			}
