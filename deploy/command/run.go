@@ -67,7 +67,7 @@ Exit codes: 0 done; 1 it failed, or what was checked does not hold; 2 wrong usag
 func Run(args []string, stdout, stderr io.Writer) int {
 	var root Root
 	parser, err := kong.New(&root, kong.Name("trailmark"), kong.Description(description), kong.UsageOnError(), kong.Writers(stdout, stderr),
-		kong.Configuration(kong.JSON, "trailmark.json", "~/.config/trailmark/config.json"), kong.Vars{"version": version()},
+		kong.Configuration(settings, "trailmark.json", "~/.config/trailmark/config.json"), kong.Vars{"version": version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Exit(func(code int) { panic(exitError{code: code}) }))
 	if err != nil {
 		fmt.Fprintln(stderr, "trailmark:", err)
@@ -86,6 +86,22 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(slog.New(handler), console{stdout, stderr})
 	return exitCode(parsed.Run(), stderr)
+}
+
+// settings reads a file of settings, which an environment variable goes before; kong alone would have it the other way round.
+func settings(r io.Reader) (kong.Resolver, error) {
+	file, err := kong.JSON(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading settings: %w", err)
+	}
+	return kong.ResolverFunc(func(k *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range flag.Envs {
+			if _, set := os.LookupEnv(name); set {
+				return nil, nil
+			}
+		}
+		return file.Resolve(k, parent, flag)
+	}), nil
 }
 
 // parse returns a nil context where the program is to end at once, after --help for example.

@@ -42,7 +42,7 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 func TestSettingsComeFromFlagEnvironmentAndFile(t *testing.T) {
 	parse := func(args ...string) (Root, error) {
 		var root Root
-		parser, err := kong.New(&root, kong.Configuration(kong.JSON))
+		parser, err := kong.New(&root, kong.Configuration(settings))
 		require.NoError(t, err)
 		_, err = parser.Parse(args)
 		return root, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -119,6 +120,59 @@ func TestTraceOfMilk(t *testing.T) {
 	require.NotNil(t, r.TraceMinute)
 	require.Less(t, *r.TraceMinute, 4000.0-12*60, "at least twelve hours before the counts cross 6.0")
 	t.Logf("alert on the ledger at minute %.0f of the trace", *r.TraceMinute)
+}
+
+// TestTraceWithoutAlert: milk kept cold for a day is not predicted to spoil; the command says so and exits with 3.
+func TestTraceWithoutAlert(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "cold.csv")
+	var csv strings.Builder
+	csv.WriteString("minute,temperature\n")
+	for minute := range 600 {
+		fmt.Fprintf(&csv, "%d,%.1f\n", minute, 2+0.1*float64(minute%5))
+	}
+	require.NoError(t, os.WriteFile(trace, []byte(csv.String()), 0o600))
+	out, code := trailmark(t, "demo", "--until-alert", "--json", "--dir", t.TempDir(), "--trace", trace, "--lead", "10s", "--listen", "127.0.0.1:0")
+	require.Equal(t, 3, code)
+	require.Nil(t, lastLine(t, out).AlertID)
+	require.Contains(t, out, `"alertId":null`)
+}
+
+// TestSecondRunContinuesTheLedger: the same folder, the same ledger, new shipments on top.
+func TestSecondRunContinuesTheLedger(t *testing.T) {
+	dir := t.TempDir()
+	height := uint64(0)
+	for range 2 {
+		_, code := trailmark(t, "demo", "--until-alert", "--json", "--keep", "--dir", dir, "--lead", "40s", "--alert-kind", "excursion-forecast", "--listen", "127.0.0.1:0")
+		require.Equal(t, 0, code)
+		for _, p := range processes(t) {
+			require.NotContains(t, p, dir, "a process was left behind")
+		}
+		_, code = trailmark(t, "net", "up", "--dir", filepath.Join(dir, "net"))
+		require.Equal(t, 0, code)
+		contracts, err := node.Dial(filepath.Join(dir, "net"), "regulator", quiet)
+		require.NoError(t, err)
+		now, err := contracts.Client.Height(t.Context())
+		require.NoError(t, err)
+		require.Greater(t, now, height+20)
+		height = now
+		_ = contracts.Client.Close()
+		_, code = trailmark(t, "net", "down", "--dir", filepath.Join(dir, "net"))
+		require.Equal(t, 0, code)
+	}
+}
+
+// processes lists the command lines of this machine's processes, but for our own.
+func processes(t testing.TB) (lines []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err == nil && !strings.HasPrefix(file, fmt.Sprintf("/proc/%d/", os.Getpid())) {
+			lines = append(lines, strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	return lines
 }
 
 // running is a demonstration that goes on beside the test.
