@@ -22,6 +22,7 @@ type audit struct {
 	frames map[provenance.FrameID]place // on the ledger
 	batch  []batch
 	leaves []provenance.Hash // of the log
+	root   provenance.Hash   // over them
 	anchor []*provenance.Checkpoint
 
 	Height      uint64         `json:"blocks"`
@@ -44,6 +45,7 @@ type place struct {
 
 type batch struct {
 	id     readmodel.BatchID
+	leaf   uint64 // index of its transaction's leaf in the log
 	frames []recorded
 }
 
@@ -108,6 +110,7 @@ func (a *audit) ledger(ctx context.Context, client *ledger.Client, height uint64
 	if a.Height < height {
 		return fmt.Errorf("the stream of blocks ended at %d of %d: %w", a.Height, height, ctx.Err())
 	}
+	a.root = evidence.Root(a.leaves)
 	for id, m := range a.acked {
 		switch at, there := a.frames[id]; {
 		case !there:
@@ -158,7 +161,7 @@ func (a *audit) transaction(channel string, block uint64, tx *ledger.Transaction
 	for _, r := range manifest.Refused {
 		a.Refusals[r.Verdict.String()]++
 	}
-	a.batch = append(a.batch, batch{readmodel.BatchID{Organisation: manifest.Organisation, Lane: manifest.Lane, Number: manifest.Number}, found})
+	a.batch = append(a.batch, batch{readmodel.BatchID{Organisation: manifest.Organisation, Lane: manifest.Lane, Number: manifest.Number}, index, found})
 	for _, f := range found {
 		a.Recorded++
 		if _, twice := a.frames[f.id]; twice {
@@ -203,7 +206,7 @@ func (a *audit) node(ctx context.Context, dir, channel string) error {
 	}
 	if root, err := store.LogRoot(ctx, uint64(len(a.leaves))); err != nil {
 		a.find("%s: %v", name, err)
-	} else if root != evidence.Root(a.leaves) {
+	} else if root != a.root {
 		a.find("%s has another log than the blocks give", name)
 	}
 	stats, err := store.Stats(ctx)
@@ -221,9 +224,37 @@ func (a *audit) node(ctx context.Context, dir, channel string) error {
 	return errors.Join(a.batches(ctx, store, name), a.readings(ctx, store, name))
 }
 
+// included looks for a batch's transaction in a node's log: its leaf is there, and a proof leads from it to the root that the blocks
+// give.
+func (a *audit) included(ctx context.Context, store *readmodel.Store, name string, b *batch) error {
+	held, err := store.Transaction(ctx, b.leaf)
+	if err != nil && !notFound(err) {
+		return err
+	}
+	if err != nil || evidence.LeafHash(held.LeafData) != a.leaves[b.leaf] {
+		a.find("%s: leaf %d of the log, of batch %d of lane %d, is not the one that the blocks give", name, b.leaf, b.id.Number, b.id.Lane)
+		return nil
+	}
+	size := uint64(len(a.leaves))
+	path, err := store.InclusionProof(ctx, b.leaf, size)
+	if err != nil {
+		a.find("%s: proving leaf %d: %v", name, b.leaf, err)
+		return nil
+	}
+	root, err := evidence.Proof{Size: size, Index: b.leaf, Path: path}.Root(a.leaves[b.leaf])
+	if err != nil || root != a.root {
+		a.find("%s: the proof of leaf %d, of batch %d of lane %d, does not lead to the log's root", name, b.leaf, b.id.Number, b.id.Lane)
+	}
+	return nil
+}
+
 // batches looks for every batch, its frames in their order, and its transaction's leaf.
 func (a *audit) batches(ctx context.Context, store *readmodel.Store, name string) error {
-	for _, b := range a.batch {
+	for i := range a.batch {
+		b := &a.batch[i]
+		if err := a.included(ctx, store, name, b); err != nil {
+			return err
+		}
 		leaves, err := store.FrameLeaves(ctx, b.id)
 		if notFound(err) {
 			for _, f := range b.frames {

@@ -386,12 +386,12 @@ func TestAuditFindsDamage(t *testing.T) {
 
 	db, err := sql.Open("sqlite", filepath.Join(dir, "readmodel.db"))
 	require.NoError(t, err)
-	_, err = db.ExecContext(tr.ctx, `UPDATE nodes SET hash = zeroblob(32) WHERE id = 0`)
+	_, err = db.ExecContext(tr.ctx, `UPDATE nodes SET hash = zeroblob(32) WHERE id < 1 << 56`)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	a = check(tr.book)
 	require.Equal(t, "lost 0, duplicated 0, altered 0", a.verdict())
-	require.False(t, a.clean(), "the node's log was changed")
+	require.False(t, a.clean(), "no proof leads to the root any more")
 
 	db, err = sql.Open("sqlite", filepath.Join(dir, "readmodel.db"))
 	require.NoError(t, err)
