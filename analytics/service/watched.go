@@ -3,82 +3,116 @@ package service
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/trailmark/trailmark/analytics/kinetics"
 	"github.com/trailmark/trailmark/analytics/spoilage"
-	"github.com/trailmark/trailmark/chaincode/evidence"
 	"github.com/trailmark/trailmark/chaincode/provenance"
 )
 
-// watched is a shipment with its scorer, fed with all that was recorded up to a block.
+// watched is a shipment with its scorer, fed with all that was recorded up to a block. Exported fields are the snapshot.
 type watched struct {
 	Plan   provenance.Hash `json:"plan"` // digest of what the ledger says of the shipment: another plan is another scorer
 	Block  uint64          `json:"block"`
-	Latest provenance.Time `json:"latest"`
-	State  []byte          `json:"state"`  // the scorer's snapshot, filled when it is saved
-	Raised []string        `json:"raised"` // alerts that stand
+	Latest provenance.Time `json:"latest"`          // of the readings scored
+	State  []byte          `json:"state,omitempty"` // the scorer's snapshot
+	Raised []string        `json:"raised"`          // alerts that stand, one for each incident
 
-	scorer *spoilage.Scorer
+	scorer *spoilage.Scorer // nil: all has to be scored from the first reading
+	queue  []Reading        // what was recorded in (Block, queued], by (block, time, device)
+	queued uint64
+	assess bool      // something was scored, or waits for others, since findings were last all dealt with
+	due    time.Time // when it may be scored from the first reading again
+	attest bool      // we are no party: we may attest what a party has raised, nothing else
 	saved  time.Time
 }
 
-// saveEvery bounds how much a restart has to score again.
-const saveEvery = 10 * time.Second
+// rescorePerReading bounds how much of its time the service spends on scoring a shipment again from its first reading, which late
+// readings ask for, and a device that means harm could ask for with every frame: after a shipment of n readings was scored again it
+// is not for n times this. Reading and scoring one takes a tenth of it, or less. What comes in between is scored when it is due.
+const rescorePerReading = 50 * time.Microsecond
 
-// follow feeds a shipment what came since and raises what is found.
-func (s *Service) follow(ctx context.Context, shipment *provenance.Shipment, height uint64) error {
-	w, err := s.watch(shipment)
+// follow brings a shipment up to a block, done tells whether it is there, with all that was found on the ledger.
+func (s *Service) follow(ctx context.Context, shipment *provenance.Shipment, height uint64) (done bool, err error) {
+	w, err := s.watch(shipment, height)
 	if err != nil {
-		return err
+		return false, err
 	}
-	fresh, err := s.projection.Recorded(ctx, shipment.ID, w.Block, height)
-	if err != nil {
-		return err
+	if w.scorer == nil {
+		if time.Now().Before(w.due) {
+			return false, nil
+		}
+		w.queue = nil
+		return true, s.rescore(ctx, w, shipment, height)
 	}
-	if len(fresh) > 0 {
-		if err := s.feed(ctx, w, shipment, fresh, height); err != nil {
-			return err
+	if w.assess {
+		if err := s.raise(ctx, w, shipment, nil); err != nil {
+			return false, err
 		}
 	}
-	w.Block = height
-	if len(fresh) > 0 {
-		if err := s.raise(ctx, w, shipment); err != nil {
-			return err
+	if w.Block >= height {
+		return true, nil
+	}
+	if w.queued <= w.Block {
+		if err := s.fetch(ctx, w, shipment.ID, height); err != nil {
+			return false, err
 		}
 	}
-	if time.Since(w.saved) > saveEvery && len(fresh) > 0 {
-		return s.save(w, shipment.ID)
+	for len(w.queue) > 0 {
+		block := w.queue[0].Block
+		n := slices.IndexFunc(w.queue, func(r Reading) bool { return r.Block != block })
+		if n < 0 {
+			n = len(w.queue)
+		}
+		fresh := w.queue[:n]
+		w.queue = w.queue[n:]
+		switch err := s.observe(w, fresh, false); {
+		case err == nil:
+			w.Block = block
+			err = s.raise(ctx, w, shipment, nil)
+		case !errors.Is(err, spoilage.ErrOutOfOrder):
+			w.scorer = nil
+			return false, err
+		case time.Now().Before(w.due):
+			w.scorer, w.queue = nil, nil
+			return false, nil
+		default:
+			err = s.rescore(ctx, w, shipment, block)
+		}
+		if err != nil {
+			return false, err
+		}
 	}
-	return nil
+	w.Block = max(w.Block, w.queued)
+	if time.Since(w.saved) > saveEvery {
+		s.save(w, shipment.ID)
+	}
+	return w.Block >= height, nil
 }
 
 // watch finds the shipment's scorer, restores it, or begins anew.
-func (s *Service) watch(shipment *provenance.Shipment) (*watched, error) {
+func (s *Service) watch(shipment *provenance.Shipment, height uint64) (*watched, error) {
 	plan, err := s.plan(shipment)
 	if err != nil {
 		return nil, err
 	}
-	if w := s.shipments[shipment.ID]; w != nil && w.Plan == plan {
-		return w, nil
+	before := s.shipments[shipment.ID]
+	if before != nil && before.Plan == plan {
+		return before, nil
 	}
-	w, err := s.restore(shipment, plan)
-	if err != nil {
-		s.log.Warn("snapshot is not used; the shipment is scored from its first reading", slog.String("shipment", shipment.ID), slog.Any("error", err))
+	var w *watched
+	if before == nil {
+		if w, err = s.restore(shipment, plan, height); err != nil {
+			s.log.Warn("a snapshot is not used; the shipment is scored from its first reading", slog.String("shipment", shipment.ID), slog.Any("error", err))
+		}
 	}
 	if w == nil {
 		w = &watched{Plan: plan}
-		if w.scorer, err = s.scorer(shipment); err != nil {
-			return nil, err
+		if before != nil { // what was raised stands, and a plan that keeps changing costs no more than late readings do
+			w.Raised, w.due = before.Raised, before.due
 		}
 	}
 	w.saved = time.Now()
@@ -86,256 +120,69 @@ func (s *Service) watch(shipment *provenance.Shipment) (*watched, error) {
 	return w, nil
 }
 
-// plan digests what a score depends on besides the readings.
-func (s *Service) plan(shipment *provenance.Shipment) (provenance.Hash, error) {
-	bytes, err := evidence.Marshal([]any{shipment.Profile, shipment.Limits, shipment.Initial, shipment.Attachments, s.request.Hash, s.request.Kernel})
-	return sha256.Sum256(bytes), err
-}
-
-// Profile is the product profile of a shipment, with the band that the shipment itself agreed on.
-func Profile(shipment *provenance.Shipment) (kinetics.Profile, spoilage.Config, error) {
-	profile, known := kinetics.ByID(shipment.Profile)
-	if !known {
-		return profile, spoilage.Config{}, fmt.Errorf("product profile %q is not known to this build", shipment.Profile)
-	}
-	profile.Band.Low, profile.Band.High = int64(shipment.Limits.Min), int64(shipment.Limits.Max)
-	profile.Band.CumulativeMinutes = int(shipment.Limits.AllowedMinutes)
-	profile.Band.ConsecutiveMinutes = min(profile.Band.ConsecutiveMinutes, profile.Band.CumulativeMinutes)
-	var config spoilage.Config
-	if initial := int64(shipment.Initial); initial != 0 {
-		config.InitialCount = &initial
-	}
-	return profile, config, nil
-}
-
-func (s *Service) scorer(shipment *provenance.Shipment) (*spoilage.Scorer, error) {
-	profile, config, err := Profile(shipment)
+// fetch asks for what was recorded since.
+func (s *Service) fetch(ctx context.Context, w *watched, shipment string, height uint64) error {
+	fresh, err := s.projection.Recorded(ctx, shipment, w.Block, height)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("reading what was recorded: %w", err)
 	}
-	return spoilage.New(profile, s.model, config)
-}
-
-// feed observes fresh readings; where one is older than its device's last, all are scored again in order of time.
-func (s *Service) feed(ctx context.Context, w *watched, shipment *provenance.Shipment, fresh []Reading, height uint64) error {
-	observe := func(readings []Reading) error {
-		slices.SortFunc(readings, byTime)
-		for _, r := range readings {
-			err := w.scorer.Observe(r.Device, r.Time.Time(), int64(r.Value))
-			switch {
-			case errors.Is(err, spoilage.ErrImplausible):
-				continue // recorded, shown and bundled, but no temperature that a score could use
-			case err != nil:
-				return err
-			}
-			w.Latest = max(w.Latest, r.Time)
-			s.metrics.readings.Inc()
+	for i := range fresh {
+		if fresh[i].Block == 0 {
+			fresh[i].Block = height
 		}
-		return nil
 	}
-	err := observe(fresh)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, spoilage.ErrOutOfOrder) {
-		return err
-	}
-	s.metrics.rebuilds.Inc()
-	all, err := s.projection.Recorded(ctx, shipment.ID, 0, height)
-	if err != nil {
-		return err
-	}
-	if w.scorer, err = s.scorer(shipment); err != nil {
-		return err
-	}
-	w.Latest = 0
-	return observe(distinct(all))
+	slices.SortFunc(fresh, func(a, b Reading) int { return cmp.Or(cmp.Compare(a.Block, b.Block), byTime(a, b)) })
+	w.queue, w.queued = fresh, height
+	return nil
 }
 
+// byTime is the order in which readings are scored: of several of a device for one moment the lowest comes first, and it counts.
 func byTime(a, b Reading) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Value, b.Value))
 }
 
-// distinct keeps, of several readings of a device for one moment, that with the lowest value, as spoilage.Recompute does.
-func distinct(readings []Reading) []Reading {
-	slices.SortFunc(readings, byTime)
-	return slices.CompactFunc(readings, func(a, b Reading) bool { return a.Time == b.Time && a.Device == b.Device })
-}
-
-// sameIncident is how far the start of a finding may lie from that of an alert of its kind and still be the same incident: another
-// node, or we before a back-fill, may have seen it begin elsewhere.
-const sameIncident = provenance.Time(3 * time.Hour / time.Millisecond)
-
-// raise puts what is found, and not yet on the ledger, there.
-func (s *Service) raise(ctx context.Context, w *watched, shipment *provenance.Shipment) error {
-	for _, finding := range w.scorer.Assess(w.Latest.Time()) {
-		if slices.Contains(w.Raised, alertID(finding)) {
-			continue
+// observe feeds readings, which must be in order, later ones for a moment that has one left out where again is set. After an error
+// the scorer must not be used any more.
+func (s *Service) observe(w *watched, readings []Reading, again bool) error {
+	for _, r := range readings {
+		switch err := w.scorer.Observe(r.Device, r.Time.Time(), int64(r.Value)); {
+		case errors.Is(err, spoilage.ErrImplausible), again && errors.Is(err, spoilage.ErrOutOfOrder):
+			// recorded, shown and bundled, but no temperature that a score could use
+		case err != nil:
+			return fmt.Errorf("scoring a reading of device %s: %w", r.Device, err)
+		default:
+			s.metrics.readings.Inc()
 		}
-		request, err := s.describe(ctx, w, shipment, finding)
-		if err != nil {
-			return err
-		}
-		if err := s.ledger.RaiseAlert(ctx, request); err != nil {
-			var refused *provenance.Error
-			if !errors.As(err, &refused) || refused.Code != provenance.Conflict {
-				return fmt.Errorf("raising alert %s: %w", request.ID, err)
-			}
-			s.log.Warn("the ledger has this alert otherwise; it is left as it stands", slog.String("shipment", shipment.ID), slog.String("alert", request.ID), slog.Any("error", err))
-		} else {
-			s.metrics.alerts.WithLabelValues(request.Kind).Inc()
-			s.log.Info("alert raised", slog.String("shipment", shipment.ID), slog.String("alert", request.ID), slog.String("message", request.Message))
-		}
-		w.Raised = append(w.Raised, alertID(finding))
-		if err := s.save(w, shipment.ID); err != nil {
-			return err
-		}
+		w.Latest, w.assess = max(w.Latest, r.Time), true
 	}
 	return nil
 }
 
-// alertID names an incident: its kind and when it began.
-func alertID(f spoilage.Finding) string {
-	return string(f.Kind) + "-" + f.From.UTC().Format("20060102T150405Z")
-}
-
-// describe describes a finding for the ledger, with the input it rests on: every reading of the shipment up to the block.
-func (s *Service) describe(ctx context.Context, w *watched, shipment *provenance.Shipment, finding spoilage.Finding) (provenance.AlertRequest, error) {
-	all, err := s.projection.Recorded(ctx, shipment.ID, 0, w.Block)
+// rescore scores all that was recorded up to a block, in order of time, and raises what is found.
+func (s *Service) rescore(ctx context.Context, w *watched, shipment *provenance.Shipment, block uint64) error {
+	w.scorer = nil
+	profile, config, err := Profile(shipment)
 	if err != nil {
-		return provenance.AlertRequest{}, err
+		return err
 	}
+	scorer, err := spoilage.New(profile, s.model, config)
+	if err != nil {
+		return err
+	}
+	all, err := s.projection.Recorded(ctx, shipment.ID, 0, block)
+	if err != nil {
+		return fmt.Errorf("reading all that was recorded: %w", err)
+	}
+	if w.Block > 0 {
+		s.metrics.rebuilds.Inc()
+	}
+	w.due = time.Now().Add(time.Duration(len(all)) * rescorePerReading)
+	w.scorer, w.Latest = scorer, 0
 	slices.SortFunc(all, byTime)
-	id, err := s.identify(ctx, shipment.ID, finding)
-	if err != nil {
-		return provenance.AlertRequest{}, err
-	}
-	request := provenance.AlertRequest{
-		ID: id, Shipment: shipment.ID, Kind: string(finding.Kind), Score: provenance.Micro(finding.Score), ModelName: s.request.Name, ModelVersion: s.request.Version,
-		InputRoot: InputRoot(all), From: all[0].Time, To: all[len(all)-1].Time, AsOfBlock: w.Block, Devices: Devices(all), Readings: uint64(len(all)),
-		Message: finding.Sentence,
-	}
-	for name, value := range finding.Drivers {
-		request.Drivers = append(request.Drivers, provenance.Driver{Name: name, Value: provenance.Micro(value), Unit: driverUnit(name)})
-	}
-	slices.SortFunc(request.Drivers, func(a, b provenance.Driver) int { return cmp.Compare(a.Name, b.Name) })
-	return request, nil
-}
-
-// driverUnit tells the unit of a driver from its name, which spoilage's rules build from a few words.
-func driverUnit(name string) string {
-	for _, unit := range []struct{ word, unit string }{
-		{"hours", "h"}, {"minutes", "min"}, {"Minutes", "min"}, {"count", "log10"}, {"emperature", "Cel"}, {"baseline", "Cel"}, {"lowest", "Cel"}, {"highest", "Cel"},
-	} {
-		if strings.Contains(name, unit.word) {
-			return unit.unit
-		}
-	}
-	return "1"
-}
-
-// identify gives the identifier of the alert that stands for the incident already, or a new one.
-func (s *Service) identify(ctx context.Context, shipment string, finding spoilage.Finding) (string, error) {
-	alerts, err := s.projection.Alerts(ctx, shipment)
-	if err != nil {
-		return "", err
-	}
-	from := provenance.TimeOf(finding.From)
-	for _, alert := range alerts {
-		begun, known := beginning(alert)
-		if alert.Kind == string(finding.Kind) && known && begun >= from-sameIncident && begun <= from+sameIncident {
-			return alert.ID, nil
-		}
-	}
-	return alertID(finding), nil
-}
-
-// beginning reads when an alert's incident began from its identifier.
-func beginning(alert provenance.Alert) (provenance.Time, bool) {
-	prefix := alert.Kind + "-"
-	if len(alert.ID) <= len(prefix) {
-		return 0, false
-	}
-	t, err := time.Parse("20060102T150405Z", alert.ID[len(prefix):])
-	return provenance.TimeOf(t), err == nil
-}
-
-// InputRoot is the root over the readings of a score.
-func InputRoot(readings []Reading) provenance.Hash {
-	input := make([]evidence.InputReading, len(readings))
-	for i, r := range readings {
-		input[i] = evidence.InputReading(r)
-	}
-	return evidence.InputRoot(input)
-}
-
-// Devices lists whose readings these are, rising.
-func Devices(readings []Reading) []string {
-	var devices []string
-	for _, r := range readings {
-		if i, found := slices.BinarySearch(devices, r.Device); !found {
-			devices = slices.Insert(devices, i, r.Device)
-		}
-	}
-	return devices
-}
-
-func (s *Service) saveAll(ctx context.Context) error {
-	for id, w := range s.shipments {
-		if err := s.save(w, id); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// save writes a snapshot; an old or missing one costs time after a restart, nothing else.
-func (s *Service) save(w *watched, shipment string) error {
-	w.saved = time.Now()
-	if s.config.Dir == "" {
-		return nil
-	}
-	var err error
-	if w.State, err = w.scorer.Snapshot(); err != nil {
+	if err := s.observe(w, all, true); err != nil {
+		w.scorer = nil
 		return err
 	}
-	text, err := json.Marshal(w)
-	if err != nil {
-		return err
-	}
-	path := s.snapshotPath(shipment)
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return fmt.Errorf("saving snapshot: %w", err)
-	}
-	return os.Rename(path+".new", path)
-}
-
-// restore reads a snapshot of the same plan, nil where there is none.
-func (s *Service) restore(shipment *provenance.Shipment, plan provenance.Hash) (*watched, error) {
-	if s.config.Dir == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(s.snapshotPath(shipment.ID))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	w := new(watched)
-	if err := json.Unmarshal(text, w); err != nil {
-		return nil, err
-	}
-	if w.Plan != plan {
-		return nil, nil
-	}
-	profile, _, err := Profile(shipment)
-	if err != nil {
-		return nil, err
-	}
-	w.scorer, err = spoilage.Restore(profile, s.model, w.State)
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
+	w.Block, w.queued = block, max(w.queued, block)
+	return s.raise(ctx, w, shipment, all)
 }

@@ -89,8 +89,8 @@ func (s *Scorer) Assess(asOf time.Time) []Finding {
 }
 
 // Recompute gives the findings of a shipment from its readings alone, those after asOf left out. The order of the readings
-// does not matter; of several for one device and millisecond the lowest temperature's comes first and the rest are dropped,
-// as they are when observed live in that order.
+// does not matter; of several for one device and millisecond the lowest temperature's comes first and the rest are dropped, and
+// so are implausible ones, as they are when observed live in that order.
 func Recompute(profile kinetics.Profile, model *autoencoder.Model, config Config, readings []Reading, asOf time.Time) ([]Finding, error) {
 	s, err := New(profile, model, config)
 	if err != nil {
@@ -113,7 +113,8 @@ func Recompute(profile kinetics.Profile, model *autoencoder.Model, config Config
 		if r.Time.After(asOf) {
 			break
 		}
-		if err := s.Observe(r.Device, r.Time, r.Temperature); err != nil && !errors.Is(err, ErrOutOfOrder) {
+		err := s.Observe(r.Device, r.Time, r.Temperature)
+		if err != nil && !errors.Is(err, ErrOutOfOrder) && !errors.Is(err, ErrImplausible) {
 			return nil, fmt.Errorf("recomputing: device %s: %w", r.Device, err)
 		}
 	}

@@ -129,6 +129,13 @@ func TestBadReadingsChangeNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 
+	around := []Reading{{"a", traceStart, math.MinInt64}, {"a", traceStart, 4_000_000}, {"a", traceStart, 5_000_000}, {"a", traceStart, 201_000_000}, {"b", traceStart, 300_000_000}}
+	without, err := Recompute(kinetics.Milk, nil, Config{}, around[1:2], traceStart)
+	require.NoError(t, err)
+	with, err := Recompute(kinetics.Milk, nil, Config{}, around, traceStart)
+	require.NoError(t, err, "a recorded reading that no sensor can mean does not keep an auditor from recomputing")
+	require.Equal(t, without, with)
+
 	huge := int64(50_000_000)
 	_, err = New(kinetics.Milk, nil, Config{InitialCount: &huge})
 	require.Error(t, err)
