@@ -12,7 +12,7 @@ func (r *run) history(ctx context.Context) error {
 		return err
 	}
 	window, expected := 4000, 2000.0
-	if r.result.Packed != nil {
+	if r.result.Packed != nil && r.result.Packed.ReadingsPerSecond > 0 {
 		window, expected = r.result.Packed.InFlight, r.result.Packed.FramesPerSecond
 	}
 	began := time.Now()
@@ -32,7 +32,7 @@ func (r *run) history(ctx context.Context) error {
 		return err
 	}
 	h.Packed = l
-	if r.result.Packed != nil {
+	if r.result.Packed != nil && r.result.Packed.ReadingsPerSecond > 0 {
 		h.OverNew = l.ReadingsPerSecond / r.result.Packed.ReadingsPerSecond
 	}
 	return r.reckon(ctx, t)

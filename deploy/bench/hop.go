@@ -23,7 +23,7 @@ const (
 // hop measures what a message costs from the publisher through the broker to a subscriber that acknowledges it: the CPU time of the
 // broker and of ourselves, who publish as on the road and subscribe as ingest does, to the same lanes with the same security.
 func (r *run) hop(ctx context.Context, t *traffic, cost *FrameCost) (err error) {
-	url, err := r.startBroker(r, aloneProcess)
+	url, err := r.startBroker(ctx, r, aloneProcess)
 	if err != nil {
 		return err
 	}

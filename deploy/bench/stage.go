@@ -85,7 +85,7 @@ func (r *run) setUp(ctx context.Context) (_ *stage, err error) {
 		return nil, err
 	}
 	r.step("starting a broker, an ingest and a gateway node")
-	if s.broker, err = s.startBroker(r, brokerProcess); err != nil {
+	if s.broker, err = s.startBroker(ctx, r, brokerProcess); err != nil {
 		return nil, err
 	}
 	if err := s.startNodes(ctx, r); err != nil {
@@ -128,12 +128,12 @@ func (s *stage) connect(r *run) (err error) {
 }
 
 // startBroker starts a broker process with a store of its own, and returns when it takes connections.
-func (s *stage) startBroker(r *run, name string) (url string, err error) {
+func (s *stage) startBroker(ctx context.Context, r *run, name string) (url string, err error) {
 	pair, err := s.authority.ServerPair(r.path(name), "broker", "127.0.0.1", "localhost")
 	if err != nil {
 		return "", err
 	}
-	address, err := freeAddress()
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -155,7 +155,7 @@ func (s *stage) startNodes(ctx context.Context, r *run) error {
 	}
 	s.nodes = map[string]string{}
 	for _, name := range []string{gatewayProcess, ingestProcess} {
-		address, err := freeAddress()
+		address, err := freeAddress(ctx)
 		if err != nil {
 			return err
 		}
@@ -253,8 +253,8 @@ func fetch(ctx context.Context, url, token string) ([]byte, error) {
 	return body, err
 }
 
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
