@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -85,6 +86,38 @@ func TestUnknownOutcomeIsLookedUpNotRepeated(t *testing.T) {
 	page, err := r.Quarantine().List(context.Background(), quarantine.Filter{})
 	require.NoError(t, err)
 	require.Empty(t, page.Entries, "a batch sent twice would have been refused as a replay")
+}
+
+// An endorser that is a block behind refuses the next batch by its number. That is no reason not to be ready, unless it stays so.
+func TestLaggingEndorserIsNoAlarmUntilItStays(t *testing.T) {
+	b := newBench(t, 1)
+	s := sensors(t, b, 2)
+	var calls atomic.Int64
+	var stuck atomic.Bool
+	b.ledger.set(func() {
+		b.ledger.fault = func([]byte) (before, after error) {
+			if stuck.Load() || calls.Add(1)%3 != 0 {
+				return fmt.Errorf("%w: wrong-number: expected batch 1, got 2", ErrAlreadyCommitted), nil
+			}
+			return nil, nil
+		}
+	})
+	r := b.start(b.config("one"))
+	eventually(t, "ready", func() bool { ready, _ := r.Ready(); return ready })
+	for range 5 {
+		b.publish(3, s...)
+		for deadline := time.Now().Add(300 * time.Millisecond); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			_, reasons := r.Ready()
+			require.NotContains(t, strings.Join(reasons, "\n"), "wrong-number")
+		}
+	}
+	b.complete(s...)
+	require.Greater(t, calls.Load(), int64(3))
+	stuck.Store(true)
+	b.publish(1, s...)
+	eventually(t, "readiness says that it stays", func() bool { _, reasons := r.Ready(); return strings.Contains(strings.Join(reasons, "\n"), "wrong-number") })
+	stuck.Store(false)
+	b.complete(s...)
 }
 
 func TestBatchInFlightIsSentAgainByteForByte(t *testing.T) {
