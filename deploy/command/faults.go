@@ -80,8 +80,12 @@ func printFaults(to console, r *faults.Result) {
 	to.print("%-27s %-32s %9s %9s  %s", "fault", "victim", "recorded", "queryable", "what was done")
 	for _, h := range r.Faults {
 		to.print("%-27s %-32s %7.1f s %7.1f s  %s", h.Kind, h.Victim, h.Committed, h.Queryable, h.Detail)
-		for _, reason := range h.Unready {
-			to.print("%27s not ready: %s", "", reason)
+		const most, width = 4, 130 // all of it is in the JSON
+		for _, reason := range h.Unready[:min(most, len(h.Unready))] {
+			to.print("%27s not ready: %.*s", "", width, reason)
+		}
+		if n := len(h.Unready) - most; n > 0 {
+			to.print("%27s and %d more reasons", "", n)
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Memory)) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trailmark/trailmark/chaincode/evidence"
 	"github.com/trailmark/trailmark/chaincode/provenance"
@@ -27,9 +28,9 @@ type audit struct {
 
 	Height      uint64         `json:"blocks"`
 	Recorded    int            `json:"framesRecorded"`
-	Refusals    map[string]int `json:"refusedByContract"` // by verdict
-	Invalid     map[string]int `json:"invalidCommits"`    // transactions, by Fabric's code
-	Checkpoints int            `json:"checkpoints"`       // anchored ones compared
+	Refusals    map[string]int `json:"refusedByContract"`   // by verdict
+	Invalid     map[string]int `json:"invalidTransactions"` // by Fabric's code
+	Checkpoints int            `json:"checkpoints"`         // anchored ones compared
 
 	lost, altered map[provenance.FrameID]bool
 	duplicated    int
@@ -41,6 +42,7 @@ type audit struct {
 type place struct {
 	leaf        provenance.Hash
 	transaction uint64 // index of its transaction's leaf in the log
+	late        bool   // marked as back-filled
 }
 
 type batch struct {
@@ -117,6 +119,8 @@ func (a *audit) ledger(ctx context.Context, client *ledger.Client, height uint64
 			a.lose(id, "any block")
 		case at.leaf != m.leaf:
 			a.alter(id, "its block")
+		case !at.late && m.last+provenance.BackfillAfter < provenance.TimeOf(m.sent):
+			a.find("frame %d of %s was published %s after its last reading, and is not marked as back-filled", id.Sequence, id.Device, m.sent.Sub(m.last.Time()).Round(time.Second))
 		}
 	}
 	return nil
@@ -169,7 +173,7 @@ func (a *audit) transaction(channel string, block uint64, tx *ledger.Transaction
 			a.find("duplicated: frame %d of %s is recorded again in block %d", f.id.Sequence, f.id.Device, block)
 			continue
 		}
-		a.frames[f.id] = place{f.leaf, index}
+		a.frames[f.id] = place{f.leaf, index, f.late}
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ func (r *road) follow(ctx context.Context, b *book) error {
 type recorded struct {
 	id   provenance.FrameID
 	leaf provenance.Hash
+	late bool // marked as back-filled
 }
 
 // framesOf gives the frames that a valid readings:Commit recorded.
@@ -71,7 +72,8 @@ func framesOf(tx *ledger.Transaction) (frames []recorded, err error) {
 		if err != nil {
 			return nil, err
 		}
-		frames = append(frames, recorded{frame.ID, evidence.LeafHash(f.Raw)})
+		late := slices.Contains(manifest.Backfilled, uint32(len(frames)))
+		frames = append(frames, recorded{frame.ID, evidence.LeafHash(f.Raw), late})
 	}
 	if len(frames) != int(manifest.Frames) {
 		return nil, fmt.Errorf("batch %d of lane %d: the manifest counts %d frames, the batch has %d that it does not refuse", manifest.Number, manifest.Lane, manifest.Frames, len(frames))
