@@ -115,7 +115,10 @@ func TestLaggingEndorserIsNoAlarmUntilItStays(t *testing.T) {
 	require.Greater(t, calls.Load(), int64(3))
 	stuck.Store(true)
 	b.publish(1, s...)
-	eventually(t, "readiness says that it stays", func() bool { _, reasons := r.Ready(); return strings.Contains(strings.Join(reasons, "\n"), "wrong-number") })
+	eventually(t, "readiness says that it stays", func() bool {
+		_, reasons := r.Ready()
+		return strings.Contains(strings.Join(reasons, "\n"), "wrong-number")
+	})
 	stuck.Store(false)
 	b.complete(s...)
 }

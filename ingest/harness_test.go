@@ -150,7 +150,7 @@ func (l *ledger) apply(argument []byte) (*provenance.Manifest, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrRejected, err)
 		}
-		verdict := provenance.Accepted
+		var verdict provenance.Verdict
 		var refused *evidence.FrameError
 		if err := evidence.Judge(parsed, f.Payload, l.devices[parsed.ID.Device], nil, evidence.Origin{Organisation: b.Organisation, Lane: b.Lane, Now: f.Received}); errors.As(err, &refused) {
 			verdict = refused.Verdict

@@ -47,8 +47,10 @@ func deviceOf(t testing.TB, id string) *provenance.Device {
 	t.Helper()
 	key, err := EncodeKey(fixedSigner(7).Public())
 	require.NoError(t, err)
-	return &provenance.Device{ID: id, Organisation: "Carrier", Quantity: "temperature", Unit: "Cel", Min: -40_000_000, Max: 85_000_000,
-		CalibrationDue: start + 1e10, Epoch: 1, Keys: []provenance.DeviceKey{{FromEpoch: 1, Key: key}}, Lane: 3, Changed: start}
+	return &provenance.Device{
+		ID: id, Organisation: "Carrier", Quantity: "temperature", Unit: "Cel", Min: -40_000_000, Max: 85_000_000,
+		CalibrationDue: start + 1e10, Epoch: 1, Keys: []provenance.DeviceKey{{FromEpoch: 1, Key: key}}, Lane: 3, Changed: start,
+	}
 }
 
 // chain is a little ledger: it makes receipts as a gateway would, so that the verifier can be tested without one.
@@ -148,9 +150,11 @@ func alertReceipt(t testing.TB) (*Receipt, *Trust) {
 	c := newChain(t)
 	model := &provenance.Model{Name: "cold-chain", Version: "1", Hash: provenance.Hash{1}, Kernel: "k1", TrainingRoot: provenance.Hash{2}, Organisation: "Manufacturer", Registered: start}
 	shipment := &provenance.Shipment{ID: "106141412345678908", Organisation: "Manufacturer", Parties: []string{"Carrier", "Manufacturer"}, Profile: "milk", Opened: start}
-	alert := &provenance.Alert{ID: "spoilage-1", Shipment: shipment.ID, Kind: provenance.KindSpoilage, Score: 900_000, ModelName: "cold-chain", ModelVersion: "1", ModelHash: model.Hash,
+	alert := &provenance.Alert{
+		ID: "spoilage-1", Shipment: shipment.ID, Kind: provenance.KindSpoilage, Score: 900_000, ModelName: "cold-chain", ModelVersion: "1", ModelHash: model.Hash,
 		InputRoot: provenance.Hash{3}, Devices: []string{"truck-1"}, Readings: 400, Message: "It will spoil.", Drivers: []provenance.Driver{{Name: "log10", Value: 5_000_000, Unit: "log10 CFU/mL"}},
-		Attestations: []provenance.AlertAttestation{{Organisation: "Carrier", Score: 900_000}}, Organisation: "Carrier", Raised: start}
+		Attestations: []provenance.AlertAttestation{{Organisation: "Carrier", Score: 900_000}}, Organisation: "Carrier", Raised: start,
+	}
 	at := []int{0, c.commit(state(t, "m/cold-chain/1", model)), c.commit(state(t, "s/"+shipment.ID, shipment))}
 	at[0] = c.commit(state(t, "a/"+shipment.ID+"/spoilage-1", alert))
 	c.commit(state(t, "o/Carrier", &provenance.Organisation{ID: "Carrier"}))

@@ -118,7 +118,11 @@ func TestCoseExamples(t *testing.T) {
 		var c struct {
 			Input struct {
 				Sign0 *struct {
-					Key      struct{ Crv, X_hex, Y_hex, X, Y string }
+					Key struct {
+						Crv, X, Y string
+						XHex      string `json:"x_hex"`
+						YHex      string `json:"y_hex"`
+					}
 					External string
 				}
 			}
@@ -135,7 +139,7 @@ func TestCoseExamples(t *testing.T) {
 				require.NoError(t, err)
 				return b
 			}
-			k := coseKey{Type: keyTypeEC2, Algorithm: AlgorithmES256, Curve: curveP256, X: coordinate(s.Key.X_hex, s.Key.X), Y: coordinate(s.Key.Y_hex, s.Key.Y)}
+			k := coseKey{Type: keyTypeEC2, Algorithm: AlgorithmES256, Curve: curveP256, X: coordinate(s.Key.XHex, s.Key.X), Y: coordinate(s.Key.YHex, s.Key.Y)}
 			if s.Key.Crv == "Ed25519" {
 				k = coseKey{Type: keyTypeOKP, Algorithm: AlgorithmEdDSA, Curve: curveEd25519, X: k.X}
 			}

@@ -35,6 +35,9 @@ type Root struct {
 	Verify    verifyCommand    `cmd:"" help:"Check a receipt without a network."`
 	Epcis     epcisCommand     `cmd:"" help:"EPCIS 2.0 files: validate, hash."`
 	Eval      evalCommand      `cmd:"" help:"Run a public benchmark against our models: nab, skab, milk."`
+	Edge      edgeCommand      `cmd:"" help:"Sign for sensors that cannot: plain SenML and Sparkplug B in, signed frames out."`
+	Bench     benchCommand     `cmd:"" help:"Measure the road against a plain Fabric application and against its limit."`
+	Faults    faultsCommand    `cmd:"" help:"Break everything under load at random, and audit that nothing was lost, doubled or altered."`
 
 	Supervise superviseCommand `cmd:"" hidden:"" help:"Keep the processes of a network running (started by net up)."`
 }

@@ -54,7 +54,7 @@ type Result struct {
 	TraceMinute    *float64 `json:"traceMinute,omitempty"` // with a trace: the simulated clock when the alert stood on the ledger, in minutes of the trace
 }
 
-// ErrNoAlert: the demonstration ended and no alert had come.
+// ErrNoAlert says that the demonstration ended and no alert had come.
 var ErrNoAlert = errors.New("the trace ended without an alert")
 
 // Demo is a running demonstration.

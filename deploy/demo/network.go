@@ -94,7 +94,7 @@ func (d *Demo) startNodes(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if d.broker, err = freeAddress("127.0.0.1:8883"); err != nil {
+	if d.broker, err = freeAddress(ctx, "127.0.0.1:8883"); err != nil {
 		return err
 	}
 	broker, err := d.brokerSpec(d.broker)
@@ -109,7 +109,7 @@ func (d *Demo) startNodes(ctx context.Context) error {
 	preferred := d.config.Listen
 	for _, o := range d.cast.members {
 		n := &node{organisation: o, dir: filepath.Join(d.config.Dir, "nodes", o.Name), process: "node-" + o.Name}
-		if n.address, err = freeAddress(preferred); err != nil {
+		if n.address, err = freeAddress(ctx, preferred); err != nil {
 			return err
 		}
 		preferred = "127.0.0.1:0"
@@ -205,14 +205,14 @@ func (d *Demo) awaitNode(ctx context.Context, n *node) error {
 }
 
 // freeAddress returns the address if its port is free, otherwise one with a free port on the same host.
-func freeAddress(preferred string) (string, error) {
-	listener, err := net.Listen("tcp", preferred)
+func freeAddress(ctx context.Context, preferred string) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", preferred)
 	if err != nil {
 		host, _, split := net.SplitHostPort(preferred)
 		if split != nil {
 			return "", fmt.Errorf("address %q: %w", preferred, split)
 		}
-		if listener, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
 			return "", err
 		}
 	}

@@ -74,8 +74,10 @@ func TestReceiptOfAnInvalidTransactionFails(t *testing.T) {
 	_, err = carrier.Enrol(ctx, enrolments, nil)
 	require.NoError(t, err)
 	opened := provenance.TimeOf(time.Now().Add(-time.Hour))
-	_, err = manufacturer.OpenShipment(ctx, provenance.Opening{ID: "invalid-1", Parties: parties, Profile: "food-chilled", Opened: opened, Limits: provenance.Limits{Min: 0, Max: 7_000_000, AllowedMinutes: 30},
-		Goods: []provenance.Goods{{Description: "Cheese", Quantity: 1}}})
+	_, err = manufacturer.OpenShipment(ctx, provenance.Opening{
+		ID: "invalid-1", Parties: parties, Profile: "food-chilled", Opened: opened, Limits: provenance.Limits{Min: 0, Max: 7_000_000, AllowedMinutes: 30},
+		Goods: []provenance.Goods{{Description: "Cheese", Quantity: 1}},
+	})
 	require.NoError(t, err)
 
 	// All of these read and write the same shipment: in one block, one of them wins.

@@ -58,48 +58,63 @@ func (p *Publisher) Close() {
 // ctx's error. The messages of a device all take one connection, so they stay in order.
 func (p *Publisher) Publish(ctx context.Context, messages []Message, inFlight int, rate float64, acknowledged func(i int)) error {
 	began := time.Now()
+	shares := make([][]int, len(p.clients))
+	for i := range messages {
+		c := connectionOf(messages[i].Topic, len(p.clients))
+		shares[c] = append(shares[c], i)
+	}
 	var group sync.WaitGroup
 	errs := make([]error, len(p.clients))
 	for c, client := range p.clients {
-		group.Go(func() {
-			slots := make(chan struct{}, inFlight)
-			var pending sync.WaitGroup
-			defer pending.Wait()
-			for i := range messages {
-				if connectionOf(messages[i].Topic, len(p.clients)) != c {
-					continue
-				}
-				if rate > 0 {
-					due := began.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-					if d := time.Until(due); d > 0 {
-						select {
-						case <-time.After(d):
-						case <-ctx.Done():
-						}
-					}
-				}
-				select {
-				case slots <- struct{}{}:
-				case <-ctx.Done():
-					errs[c] = ctx.Err()
-					return
-				}
-				token := client.Publish(messages[i].Topic, 1, false, messages[i].Body)
-				pending.Go(func() {
-					defer func() { <-slots }()
-					select {
-					case <-token.Done():
-						if token.Error() == nil {
-							acknowledged(i)
-						}
-					case <-ctx.Done():
-					}
-				})
-			}
-		})
+		group.Go(func() { errs[c] = publishShare(ctx, client, messages, shares[c], inFlight, began, rate, acknowledged) })
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// publishShare sends one connection's messages; tokens are settled in the order of their messages, which is that of acknowledgement.
+func publishShare(ctx context.Context, client mqtt.Client, messages []Message, share []int, inFlight int, began time.Time, rate float64, acknowledged func(int)) error {
+	type sent struct {
+		i     int
+		token mqtt.Token
+	}
+	window := make(chan sent, inFlight)
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		for s := range window {
+			select {
+			case <-s.token.Done():
+				if s.token.Error() == nil {
+					acknowledged(s.i)
+				}
+			case <-ctx.Done():
+			}
+		}
+	}()
+	defer func() {
+		close(window)
+		<-settled
+	}()
+	for _, i := range share {
+		if rate > 0 {
+			if d := time.Until(began.Add(time.Duration(float64(i) / rate * float64(time.Second)))); d > 0 {
+				select {
+				case <-time.After(d):
+				case <-ctx.Done():
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		select {
+		case window <- sent{i, client.Publish(messages[i].Topic, 1, false, messages[i].Body)}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func connectionOf(topic string, connections int) int {

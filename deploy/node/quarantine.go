@@ -74,8 +74,11 @@ func (q quarantined) Replay(ctx context.Context, id string) (api.Replayed, error
 	}
 	for deadline := time.Now().Add(replaySettles); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		e, err := q.app.Quarantine().Get(ctx, id)
-		if err != nil {
+		if errors.Is(err, quarantine.ErrNotFound) {
 			break // purged meanwhile
+		}
+		if err != nil {
+			return api.Replayed{}, err
 		}
 		if e.Replayed == 0 {
 			return api.Replayed{Verdict: e.Reason, Reason: e.Detail}, nil

@@ -81,8 +81,8 @@ func Open(dir string, limits Limits, log *slog.Logger) (*Store, error) {
 	}
 	db.SetMaxOpenConns(2)
 	s := &Store{db: db, limits: limits, archive: &archive{dir: dir, limit: limits.ArchiveBytes}, log: log}
-	if _, err = db.Exec(schema); err == nil {
-		err = db.QueryRow(`SELECT count(*), coalesce(sum(size), 0) FROM entries`).Scan(&s.stats.Entries, &s.stats.Bytes)
+	if _, err = db.ExecContext(context.Background(), schema); err == nil {
+		err = db.QueryRowContext(context.Background(), `SELECT count(*), coalesce(sum(size), 0) FROM entries`).Scan(&s.stats.Entries, &s.stats.Bytes)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening quarantine: %w", err), db.Close())

@@ -114,7 +114,7 @@ func (s *segment) scan(limit uint64) error {
 	for s.count < limit {
 		_, n, err := parseRecord(data[s.size:])
 		if err != nil {
-			return nil // how many there must be is for the caller to say
+			return nil //nolint:nilerr // how many there must be is for the caller to say
 		}
 		s.count++
 		s.size += int64(n)
