@@ -61,6 +61,7 @@ func Enter(ctx context.Context, program string, arguments []string) (code int, e
 type room struct {
 	own    bool // otherwise we share the machine's, and peers are cut off by stopping them
 	houses map[string]*house
+	disks  []string // mounted
 }
 
 // house is a network namespace in which one process lives, joined to ours by a pair of links.
@@ -190,10 +191,14 @@ func (r *room) mountDisk(dir string, size int64) error {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
 		return fmt.Errorf("mounting a small disk on %s: %w", dir, err)
 	}
+	r.disks = append(r.disks, dir)
 	return nil
 }
 
 func (r *room) close() {
+	for _, dir := range r.disks {
+		_ = syscall.Unmount(dir, syscall.MNT_DETACH) // it would end with our namespace anyway
+	}
 	for _, h := range r.houses {
 		_ = h.anchor.Process.Kill() // it only sleeps
 		_ = h.anchor.Wait()

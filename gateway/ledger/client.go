@@ -125,6 +125,9 @@ func (c *Client) retry(ctx context.Context, doing string, attempt func(ctx conte
 		err := attempt(trying, p)
 		silent := tooLate(trying, err)
 		cancel()
+		if silent {
+			p.hangUp()
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -235,6 +238,7 @@ func (c *Client) submit(ctx context.Context, contract, fn string, args [][]byte)
 
 // order sends an endorsed transaction until its block comes. Sending the same one again is safe: it is applied once.
 func (c *Client) order(ctx context.Context, id string, endorsed []byte, committed <-chan outcome) (outcome, error) {
+	begun := time.Now()
 	for attempt := 0; ; attempt++ {
 		if attempt > 0 {
 			c.metrics.resent.Inc()
@@ -250,6 +254,9 @@ func (c *Client) order(ctx context.Context, id string, endorsed []byte, committe
 		silent := tooLate(trying, err)
 		cancel()
 		if err != nil {
+			if silent {
+				p.hangUp()
+			}
 			if ctx.Err() == nil || silent {
 				c.pass(p, "submitting", err)
 			}
@@ -263,6 +270,12 @@ func (c *Client) order(ctx context.Context, id string, endorsed []byte, committe
 		case <-c.waiting.ctx.Done():
 			return outcome{}, &UnknownOutcomeError{id, errors.New("the client was closed")}
 		case <-time.After(wait):
+		}
+		// No block for so long, though a transaction is under way: perhaps there are some, and it is the stream that has ended.
+		if time.Since(begun) >= c.config.Resubmit {
+			if p := c.waiting.unheard(c.config.Resubmit); p != nil {
+				p.hangUp()
+			}
 		}
 	}
 }

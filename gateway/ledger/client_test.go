@@ -155,6 +155,7 @@ func (p *fakePeer) deliver(ctx context.Context, envelope *common.Envelope, send 
 	for ; err == nil; number++ {
 		var block *common.Block
 		if block, err = p.block(ctx, number); err == nil {
+			p.hush(ctx)
 			err = send(block)
 		}
 	}
@@ -308,12 +309,28 @@ func TestSilentPeerIsLeft(t *testing.T) {
 	defer cancel()
 	_, err := client.Submit(ctx, "shipments", "Open")
 	require.NoError(t, err)
+	received := make(chan uint64, 100)
+	var streaming sync.WaitGroup
+	defer streaming.Wait()
+	defer cancel()
+	streaming.Go(func() {
+		for block := range client.Blocks(ctx, 0) {
+			received <- block.GetHeader().GetNumber()
+		}
+	})
+	require.Equal(t, uint64(0), <-received)
+	require.Equal(t, uint64(1), <-received)
 
 	peers[0].silent.Store(true)
 	begun := time.Now()
 	_, err = client.Submit(ctx, "shipments", "Open")
 	require.NoError(t, err)
 	require.Less(t, time.Since(begun), 5*time.Second)
+	select { // streams leave it, too
+	case <-received:
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the stream of blocks waits for a silent peer")
+	}
 
 	// A caller with less patience than one attempt takes finds the other peer at its second call.
 	time.Sleep(3100 * time.Millisecond) // until the first one is preferred again

@@ -26,8 +26,9 @@ type gatewayPeer struct {
 	network *client.Network
 	conn    *grpc.ClientConn
 
-	mu    sync.Mutex
-	until time.Time // it failed: others are preferred until then
+	mu      sync.Mutex
+	until   time.Time     // it failed: others are preferred until then
+	silence chan struct{} // closed, and replaced, when it was found silent: what streams from it ends
 }
 
 // restTime is how long a peer that failed is passed over.
@@ -37,6 +38,20 @@ func (p *gatewayPeer) failed(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.until = now.Add(restTime)
+}
+
+// hangUp ends the streams from a peer that does not answer: a connection whose other end is gone can look alive for a minute.
+func (p *gatewayPeer) hangUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.silence)
+	p.silence = make(chan struct{})
+}
+
+func (p *gatewayPeer) silent() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silence
 }
 
 func (p *gatewayPeer) restsUntil() time.Time {
@@ -98,7 +113,7 @@ func (c *Client) connect(organisations []organisationProfile, channel string) er
 			if err != nil {
 				return fmt.Errorf("preparing connection to %s: %w", peer.Address, err)
 			}
-			p := &gatewayPeer{name: peer.Name, mspID: o.MSPID, conn: conn}
+			p := &gatewayPeer{name: peer.Name, mspID: o.MSPID, conn: conn, silence: make(chan struct{})}
 			c.peers = append(c.peers, p)
 			p.gateway, err = client.Connect(id, client.WithSign(sign), client.WithHash(hash.SHA256), client.WithClientConnection(conn),
 				client.WithEvaluateTimeout(c.config.Timeout), client.WithEndorseTimeout(c.config.Timeout), client.WithSubmitTimeout(c.config.Timeout))

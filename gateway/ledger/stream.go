@@ -55,6 +55,13 @@ func readStream[T any](ctx context.Context, p *gatewayPeer, next uint64,
 	open func(ctx context.Context, p *gatewayPeer, next uint64) (<-chan T, error), number func(T) uint64, yield func(T) bool,
 ) (got uint64, goOn bool) {
 	ctx, cancel := context.WithCancel(ctx)
+	go func(silent <-chan struct{}) {
+		select {
+		case <-silent:
+			cancel()
+		case <-ctx.Done():
+		}
+	}(p.silent())
 	items, err := open(ctx, p, next)
 	defer func() {
 		cancel()
@@ -91,6 +98,26 @@ type outcomes struct {
 	ready   chan struct{}   // closed when the stream has begun
 	mu      sync.Mutex
 	waiters map[string]chan outcome
+	via     *gatewayPeer // that the stream comes from
+	heard   time.Time    // when it was opened, or last said something
+}
+
+// from notes which peer the stream comes from now.
+func (o *outcomes) from(p *gatewayPeer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.via, o.heard = p, time.Now()
+}
+
+// unheard gives the peer that the stream comes from if nothing was heard of it for a time, otherwise nil.
+func (o *outcomes) unheard(since time.Duration) *gatewayPeer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.via == nil || time.Since(o.heard) < since {
+		return nil
+	}
+	o.heard = time.Now() // the next stream has its time, too
+	return o.via
 }
 
 func (o *outcomes) register(id string) <-chan outcome {
@@ -112,6 +139,7 @@ func (o *outcomes) forget(id string) {
 func (o *outcomes) resolve(block *peer.FilteredBlock) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.heard = time.Now()
 	for _, t := range block.GetFilteredTransactions() {
 		waiter := o.waiters[t.GetTxid()]
 		if waiter == nil || t.GetTxValidationCode() == peer.TxValidationCode_DUPLICATE_TXID {
@@ -163,6 +191,7 @@ func (c *Client) streamOutcomes(ctx context.Context) {
 	}
 	begun := false
 	for block := range follow(ctx, c, max(height, 1)-1, "streaming outcomes", func(ctx context.Context, p *gatewayPeer, next uint64) (<-chan *peer.FilteredBlock, error) {
+		c.waiting.from(p)
 		return p.network.FilteredBlockEvents(ctx, client.WithStartBlock(next))
 	}, (*peer.FilteredBlock).GetNumber) {
 		if !begun { // the newest block comes at once
