@@ -201,6 +201,61 @@ func TestOutages(t *testing.T) {
 	})
 }
 
+// TestNewsOfTheLastBlock: the ledger is away when the last readings come, the service is stopped, and nothing is recorded any more.
+func TestNewsOfTheLastBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain()
+		shipment := milkShipment("s1", "a")
+		c.open(shipment)
+		n := c.node("CarrierMSP")
+		n.refuse = func(provenance.AlertRequest) error { return errors.New("no endorsement") }
+		s := run(t, n, t.TempDir())
+		settle()
+		readings := drive(t, 5, 26, "a")
+		c.cut("s1", readings...)
+		settle()
+		s.stop()
+		require.Empty(t, c.raised())
+		require.FileExists(t, s.snapshotPath("s1"))
+		s = run(t, c.node("CarrierMSP"), s.config.Dir)
+		settle()
+		require.Len(t, c.raised(), len(expected(t, shipment, readings, s)))
+	})
+}
+
+// TestAnIncidentMayBeginElsewhere: an hour that comes late moves where an incident begins. A node that scores all from the start then
+// finds it under another name, and attests the alert that stands.
+func TestAnIncidentMayBeginElsewhere(t *testing.T) {
+	moved := 0
+	for late := 4; late < 14; late += 3 {
+		synctest.Test(t, func(t *testing.T) {
+			c := newChain()
+			shipment := milkShipment("s1", "a")
+			c.open(shipment)
+			readings := drive(t, 5, 26, "a")
+			order := frames(readings)
+			order = append(slices.Delete(slices.Clone(order), late, late+1), order[late])
+			first := run(t, c.node("CarrierMSP"), "")
+			for _, frame := range order {
+				c.cut("s1", frame...)
+				settle()
+			}
+			alerts := ids(c.raised())
+			second := run(t, c.node("ManufacturerMSP"), "")
+			settle()
+			require.Equal(t, alerts, ids(c.raised()), "no new one")
+			for _, f := range expected(t, shipment, readings, first) {
+				require.True(t, slices.ContainsFunc(alerts, func(id string) bool { return StandsFor(id, &f) }), AlertID(&f))
+				if !slices.Contains(alerts, AlertID(&f)) {
+					moved++
+				}
+			}
+			require.Positive(t, second.metric(t, "trailmark_analytics_alerts_total"))
+		})
+	}
+	require.Positive(t, moved, "the case must occur")
+}
+
 // TestNoPartyAttests: who is no party of a shipment waits until a party has raised an alert, then attests it.
 func TestNoPartyAttests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

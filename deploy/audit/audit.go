@@ -50,7 +50,7 @@ type Report struct {
 	Holds    bool              `json:"holds"`
 	Differs  string            `json:"differs,omitempty"` // the first step that does not hold
 	Steps    []Step            `json:"steps"`
-	Record   *provenance.Alert `json:"record,omitempty"`   // as it was raised
+	Record   *provenance.Alert `json:"record,omitempty"`   // as it stands
 	Computed *recompute.Score  `json:"computed,omitempty"` // what came out anew
 }
 
@@ -94,7 +94,7 @@ func Run(ctx context.Context, source Source, request Request) (*Report, error) {
 		return nil, err
 	}
 	a := &auditing{history: h, request: request, raised: versions[0], standing: versions[len(versions)-1].value}
-	a.report.Record, a.report.Alert, a.report.Shipment = a.raised.value, a.standing.ID, a.standing.Shipment
+	a.report.Record, a.report.Alert, a.report.Shipment = a.standing, a.standing.ID, a.standing.Shipment
 	err = a.steps(ctx, source)
 	if broken := new(failure); errors.As(err, &broken) {
 		a.report.differs(broken.step, broken.found)
