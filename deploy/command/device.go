@@ -20,11 +20,13 @@ import (
 type deviceCommand struct {
 	Enrol deviceEnrolCommand `cmd:"" help:"Enrol sensors on the ledger, with keys and MQTT certificates."`
 	List  deviceListCommand  `cmd:"" help:"List the sensors on the ledger."`
+
+	Labels deviceLabelsCommand `cmd:"" help:"Make a sheet of QR labels for sensors."`
 }
 
 type deviceEnrolCommand struct {
 	ID  []string `arg:"" optional:"" help:"Identifiers of the sensors."`
-	CSV string   `name:"csv" help:"Fleet file: a header line, then id and any of quantity, unit, min, max, calibration_due, lane, public_key (COSE key in base64: the sensor keeps its own private key)." type:"existingfile" placeholder:"FILE"`
+	CSV string   `name:"csv" help:"Fleet file: a header line, then id and any of quantity, unit, min, max, calibration_due, lane, attestation, public_key (COSE key in base64: the sensor keeps its own private key)." type:"existingfile" placeholder:"FILE"`
 
 	Org            string    `help:"Organisation that owns the sensors." default:"carrier" placeholder:"NAME"`
 	Net            string    `help:"Folder of the network." default:".trailmark/net" env:"TRAILMARK_NET_DIR" type:"path"`
@@ -34,6 +36,7 @@ type deviceEnrolCommand struct {
 	Min            float64   `help:"Lowest value they measure." default:"-40"`
 	Max            float64   `help:"Highest value they measure." default:"85"`
 	CalibrationDue time.Time `help:"When the calibration is due, such as 2027-06-30 (default: in a year)." format:"2006-01-02" placeholder:"DATE"`
+	Attestation    string    `help:"Who signs their readings: the sensor itself, or an edge for a sensor that cannot (trailmark edge)." default:"sensor" enum:"sensor,edge"`
 	Lanes          uint32    `help:"Lanes to spread them over, as many as ingest has." default:"8"`
 }
 
@@ -42,6 +45,7 @@ func (deviceEnrolCommand) Help() string {
 	return `Examples:
   trailmark device enrol truck-7-front truck-7-rear --calibration-due 2027-06-30
   trailmark device enrol --csv fleet.csv --org carrier
+  trailmark device enrol --csv plain.csv --attestation edge
 
 Safe to run again: what is enrolled just so is passed over, and what was interrupted goes on.`
 }
@@ -65,12 +69,9 @@ func (c *deviceEnrolCommand) Run(ctx context.Context, to console, log *slog.Logg
 		return err
 	}
 	bar := progressbar.NewOptions(2*len(fleet), progressbar.OptionSetWriter(to.err), progressbar.OptionSetDescription("enrolling"), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
-	enrolments := make([]provenance.Enrolment, len(fleet))
-	for i, entry := range fleet {
-		if enrolments[i], err = entry.Enrolment(c.Dir, owner.MSPID, authority); err != nil {
-			return err
-		}
-		_ = bar.Add(1)
+	enrolments, err := devices.Provision(ctx, fleet, c.Dir, owner.MSPID, authority, func(done int) { _ = bar.Set(done) })
+	if err != nil {
+		return err
 	}
 	contracts, err := node.Dial(c.Net, c.Org, log)
 	if err != nil {
@@ -92,7 +93,12 @@ func (c *deviceEnrolCommand) fleet() ([]devices.Entry, error) {
 	if due.IsZero() {
 		due = time.Now().AddDate(1, 0, 0)
 	}
+	attestation, err := devices.ParseAttestation(c.Attestation)
+	if err != nil {
+		return nil, err
+	}
 	usual := devices.Entry{
+		Attestation: attestation, DueAssumed: c.CalibrationDue.IsZero(),
 		Quantity: c.Quantity, Unit: c.Unit, Min: provenance.Micro(c.Min * provenance.MicroPerUnit), Max: provenance.Micro(c.Max * provenance.MicroPerUnit),
 		CalibrationDue: provenance.TimeOf(due.Truncate(24 * time.Hour)),
 	}
@@ -132,7 +138,7 @@ func (c *deviceListCommand) Run(ctx context.Context, to console, log *slog.Logge
 		to.say("No sensors are enrolled. Enrol one with: trailmark device enrol truck-7-front")
 	}
 	if !c.JSON && len(all) > 0 {
-		to.print("%-36s %-16s %-12s %-6s %-20s %-10s %5s %4s  %s", "SENSOR", "OWNER", "QUANTITY", "UNIT", "RANGE", "STATUS", "EPOCH", "LANE", "CALIBRATION DUE")
+		to.print("%-36s %-16s %-12s %-6s %-20s %-10s %-9s %5s %4s  %s", "SENSOR", "OWNER", "QUANTITY", "UNIT", "RANGE", "STATUS", "SIGNED BY", "EPOCH", "LANE", "CALIBRATION DUE")
 	}
 	for _, d := range all {
 		if c.JSON {
@@ -143,7 +149,7 @@ func (c *deviceListCommand) Run(ctx context.Context, to console, log *slog.Logge
 			to.print("%s", text)
 			continue
 		}
-		to.print("%-36s %-16s %-12s %-6s %-20s %-10s %5d %4d  %s", d.ID, d.Organisation, d.Quantity, d.Unit, fmt.Sprintf("%s … %s", d.Min, d.Max), d.Status, d.Epoch, d.Lane, d.CalibrationDue.Time().Format(time.DateOnly))
+		to.print("%-36s %-16s %-12s %-6s %-20s %-10s %-9s %5d %4d  %s", d.ID, d.Organisation, d.Quantity, d.Unit, fmt.Sprintf("%s … %s", d.Min, d.Max), d.Status, d.Attestation, d.Epoch, d.Lane, d.CalibrationDue.Time().Format(time.DateOnly))
 	}
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/trailmark/trailmark/chaincode/evidence"
 	"github.com/trailmark/trailmark/chaincode/provenance"
-	"github.com/trailmark/trailmark/deploy/pki"
 )
 
 // Entry is a line of a fleet file: one sensor to enrol.
@@ -27,6 +26,10 @@ type Entry struct {
 	CalibrationDue provenance.Time
 	Lane           uint32
 	PublicKey      []byte // COSE_Key, where the sensor keeps its own private key
+	Attestation    provenance.Attestation
+	// DueAssumed tells that nobody said when the calibration is due: a folder that was made before keeps its own date, so that what
+	// was interrupted can go on another day.
+	DueAssumed bool
 }
 
 // LaneOf spreads sensors over lanes by their names.
@@ -86,7 +89,7 @@ func ReadFleet(path string, usual Entry, lanes uint32) ([]Entry, error) {
 	}
 }
 
-var fleetColumns = []string{"id", "quantity", "unit", "min", "max", "calibration_due", "lane", "public_key"}
+var fleetColumns = []string{"id", "quantity", "unit", "min", "max", "calibration_due", "lane", "public_key", "attestation"}
 
 func parseEntry(header, record []string, usual Entry, lanes uint32) (Entry, error) {
 	e := usual
@@ -111,11 +114,13 @@ func parseEntry(header, record []string, usual Entry, lanes uint32) (Entry, erro
 		case "calibration_due":
 			var day time.Time
 			day, err = time.Parse(time.DateOnly, text)
-			e.CalibrationDue = provenance.TimeOf(day)
+			e.CalibrationDue, e.DueAssumed = provenance.TimeOf(day), false
 		case "lane":
 			var n uint64
 			n, err = strconv.ParseUint(text, 10, 32)
 			e.Lane, laneGiven = uint32(n), true
+		case "attestation":
+			e.Attestation, err = ParseAttestation(text)
 		case "public_key":
 			if e.PublicKey, err = base64.StdEncoding.DecodeString(text); err == nil {
 				_, err = evidence.ParseKey(e.PublicKey)
@@ -131,8 +136,25 @@ func parseEntry(header, record []string, usual Entry, lanes uint32) (Entry, erro
 	if e.Lane >= lanes {
 		return e, fmt.Errorf("lane %d, but ingest has %d", e.Lane, lanes)
 	}
-	enrolment := provenance.Enrolment{ID: e.ID, Quantity: e.Quantity, Unit: e.Unit, Min: e.Min, Max: e.Max, CalibrationDue: e.CalibrationDue, Lane: e.Lane}
+	enrolment := e.enrolment(nil)
 	return e, enrolment.Check()
+}
+
+// ParseAttestation reads who signs for a device: "sensor" or "edge".
+func ParseAttestation(text string) (provenance.Attestation, error) {
+	for _, a := range []provenance.Attestation{provenance.BySensor, provenance.ByEdge} {
+		if text == a.String() {
+			return a, nil
+		}
+	}
+	return 0, errors.New("want sensor or edge")
+}
+
+// enrolment is what the ledger is asked to record.
+func (e *Entry) enrolment(key []byte) provenance.Enrolment {
+	return provenance.Enrolment{
+		ID: e.ID, Key: key, Quantity: e.Quantity, Unit: e.Unit, Min: e.Min, Max: e.Max, CalibrationDue: e.CalibrationDue, Lane: e.Lane, Attestation: e.Attestation,
+	}
 }
 
 func micro(text string) (provenance.Micro, error) {
@@ -141,18 +163,4 @@ func micro(text string) (provenance.Micro, error) {
 		err = errors.New("out of range")
 	}
 	return provenance.Micro(math.Round(f * provenance.MicroPerUnit)), err
-}
-
-// Enrolment gives the sensor its kit below dir, unless it brings its own key, and says what to record on the ledger.
-func (e Entry) Enrolment(dir, owner string, authority *pki.Authority) (provenance.Enrolment, error) {
-	if e.PublicKey != nil {
-		return provenance.Enrolment{
-			ID: e.ID, Key: e.PublicKey, Quantity: e.Quantity, Unit: e.Unit, Min: e.Min, Max: e.Max, CalibrationDue: e.CalibrationDue, Lane: e.Lane,
-		}, nil
-	}
-	kit, err := Make(dir, e.ID, owner, e.Lane, e.Unit, authority)
-	if err != nil {
-		return provenance.Enrolment{}, err
-	}
-	return kit.Enrolment(e.Quantity, e.Min, e.Max, e.CalibrationDue)
 }

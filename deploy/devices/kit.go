@@ -33,10 +33,11 @@ type Kit struct {
 
 // identity is what device.json holds.
 type identity struct {
-	ID    string `json:"id"`
-	Owner string `json:"organisation"`
-	Lane  uint32 `json:"lane"`
-	Unit  string `json:"unit"`
+	ID             string          `json:"id"`
+	Owner          string          `json:"organisation"`
+	Lane           uint32          `json:"lane"`
+	Unit           string          `json:"unit"`
+	CalibrationDue provenance.Time `json:"calibrationDue,omitempty"` // as it was enrolled
 }
 
 const (
@@ -52,17 +53,30 @@ func Make(dir, id, owner string, lane uint32, unit string, authority *pki.Author
 		return nil, err
 	}
 	folder := filepath.Join(dir, id)
+	return open(folder, identity{ID: id, Owner: owner, Lane: lane, Unit: unit}, authority)
+}
+
+// open returns the kit that stands in a folder if it is the one wanted, or creates it.
+func open(folder string, who identity, authority *pki.Authority) (*Kit, error) {
 	kit, err := Load(folder)
-	if err == nil {
-		if kit.Owner != owner || kit.Lane != lane || kit.Unit != unit {
-			return nil, provenance.Conflictf("%s holds device %s of %s, lane %d, unit %s", folder, id, kit.Owner, kit.Lane, kit.Unit)
-		}
-		return kit, nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return create(folder, who, authority)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err == nil {
+		err = (identity{ID: kit.ID, Owner: kit.Owner, Lane: kit.Lane, Unit: kit.Unit}).checkIs(who, folder)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return create(folder, identity{ID: id, Owner: owner, Lane: lane, Unit: unit}, authority)
+	return kit, nil
+}
+
+// checkIs tells how a folder's device differs from the one wanted.
+func (i identity) checkIs(wanted identity, folder string) error {
+	if i.ID != wanted.ID || i.Owner != wanted.Owner || i.Lane != wanted.Lane || i.Unit != wanted.Unit {
+		return provenance.Conflictf("%s holds device %s of %s, lane %d, unit %s", folder, i.ID, i.Owner, i.Lane, i.Unit)
+	}
+	return nil
 }
 
 // create writes the identity last: a folder without it is one that a crash left unfinished, and is made anew.
@@ -103,13 +117,9 @@ func create(folder string, who identity, authority *pki.Authority) (*Kit, error)
 
 // Load reads a device's folder.
 func Load(folder string) (*Kit, error) {
-	text, err := os.ReadFile(filepath.Join(folder, identityFile))
+	who, err := readIdentity(folder)
 	if err != nil {
 		return nil, err
-	}
-	var who identity
-	if err := json.Unmarshal(text, &who); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(folder, identityFile), err)
 	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, certificateFile), filepath.Join(folder, keyFile))
 	if err != nil {
@@ -122,13 +132,28 @@ func Load(folder string) (*Kit, error) {
 	return &Kit{Dir: folder, ID: who.ID, Owner: who.Owner, Lane: who.Lane, Unit: who.Unit, Signer: private}, nil
 }
 
+func readIdentity(folder string) (who identity, err error) {
+	text, err := os.ReadFile(filepath.Join(folder, identityFile))
+	if err != nil {
+		return who, err
+	}
+	if err := json.Unmarshal(text, &who); err != nil {
+		return who, fmt.Errorf("reading %s: %w", filepath.Join(folder, identityFile), err)
+	}
+	return who, nil
+}
+
 // Certificate is the device's MQTT credential.
 func (k *Kit) Certificate() (tls.Certificate, error) {
 	return tls.LoadX509KeyPair(filepath.Join(k.Dir, certificateFile), filepath.Join(k.Dir, keyFile))
 }
 
 // Topic is where the device publishes.
-func (k *Kit) Topic() string { return fmt.Sprintf("tm/%s/%d/%s", k.Owner, k.Lane, k.ID) }
+func (k *Kit) Topic() string { return topic(k.Owner, k.Lane, k.ID) }
+
+func topic(owner string, lane uint32, id string) string {
+	return fmt.Sprintf("tm/%s/%d/%s", owner, lane, id)
+}
 
 // Enrolment is what the owner asks the ledger to record of the device.
 func (k *Kit) Enrolment(quantity string, lowest, highest provenance.Micro, calibrationDue provenance.Time) (provenance.Enrolment, error) {
