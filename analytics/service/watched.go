@@ -69,7 +69,8 @@ func (s *Service) follow(ctx context.Context, shipment *provenance.Shipment, hei
 		}
 		fresh := w.queue[:n]
 		w.queue = w.queue[n:]
-		switch err := s.observe(w, fresh, false); {
+		err := s.observe(w, fresh, false)
+		switch {
 		case err == nil:
 			w.Block = block
 			err = s.raise(ctx, w, shipment, nil)
