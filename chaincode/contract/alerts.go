@@ -82,7 +82,8 @@ func checkAlert(r *provenance.AlertRequest) error {
 		return err
 	}
 	switch r.Kind {
-	case provenance.KindBandExcursion, provenance.KindExcursionForecast, provenance.KindSpoilage, provenance.KindAnomaly:
+	case provenance.KindBandExcursion, provenance.KindExcursionForecast, provenance.KindSpoilage, provenance.KindAnomaly,
+		provenance.KindDeviceSilent, provenance.KindDeviceClock, provenance.KindDeviceBattery, provenance.KindDeviceCalibration:
 	default:
 		return provenance.Invalidf("alert %s: kind %q is unknown", r.ID, r.Kind)
 	}
@@ -97,7 +98,7 @@ func checkAlert(r *provenance.AlertRequest) error {
 		return provenance.Invalidf("alert %s: its interval ends before it begins", r.ID)
 	case n == 0 || n > maxAlertDevices:
 		return provenance.Invalidf("alert %s: %d devices, 1 to %d are allowed", r.ID, n, maxAlertDevices)
-	case r.Readings == 0:
+	case r.Readings == 0 && r.Kind != provenance.KindDeviceSilent && r.Kind != provenance.KindDeviceCalibration: // these are about none
 		return provenance.Invalidf("alert %s saw no readings", r.ID)
 	case len(r.Drivers) > maxDrivers:
 		return provenance.Invalidf("alert %s: %d drivers, at most %d are allowed", r.ID, len(r.Drivers), maxDrivers)

@@ -70,6 +70,12 @@ const (
 	KindExcursionForecast = "excursion-forecast"
 	KindSpoilage          = "spoilage-predicted"
 	KindAnomaly           = "anomaly"
+
+	// About a device itself rather than the goods.
+	KindDeviceSilent      = "device-silent"      // no reading for too long
+	KindDeviceClock       = "device-clock"       // its clock is off
+	KindDeviceBattery     = "device-battery"     // its battery is low
+	KindDeviceCalibration = "device-calibration" // its calibration is past its date
 )
 
 // AlertRequest is the argument of alerts:Raise.
