@@ -25,7 +25,7 @@ func defaultForTest(t testing.TB) *Model {
 func TestDefaultModelIsTheOneOfRecord(t *testing.T) {
 	m := defaultForTest(t)
 	hash := m.Hash()
-	require.Equal(t, "71e45927421ecd22309c5c00ff53555ef792f0ad4188ccfdc1eafc26b216904f", hex.EncodeToString(hash[:]))
+	require.Equal(t, "eebbe2dd8f21393693e0638a27cced12bacb9b31143c058fceec19228f7dc596", hex.EncodeToString(hash[:]))
 	require.Equal(t, defaultModel, m.Encode())
 	require.Equal(t, int64(10_000), m.FalseAlarms())
 	require.Equal(t, DefaultConfig().Seed, m.Seed())
