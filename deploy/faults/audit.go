@@ -232,10 +232,11 @@ func (a *audit) node(ctx context.Context, dir, channel string) error {
 // give.
 func (a *audit) included(ctx context.Context, store *readmodel.Store, name string, b *batch) error {
 	held, err := store.Transaction(ctx, b.leaf)
-	if err != nil && !notFound(err) {
+	absent := notFound(err)
+	if err != nil && !absent {
 		return err
 	}
-	if err != nil || evidence.LeafHash(held.LeafData) != a.leaves[b.leaf] {
+	if absent || evidence.LeafHash(held.LeafData) != a.leaves[b.leaf] {
 		a.find("%s: leaf %d of the log, of batch %d of lane %d, is not the one that the blocks give", name, b.leaf, b.id.Number, b.id.Lane)
 		return nil
 	}
