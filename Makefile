@@ -17,10 +17,11 @@ build: web ## Build bin/trailmark with the page in it
 .PHONY: web
 web: web/dist/index.html ## Build the page (only when its sources changed)
 
-web/dist/index.html: web/package-lock.json web/index.html web/vite.config.ts gateway/api/openapi.yaml $(shell find web/src -type f 2>/dev/null)
+web/dist/index.html: web/package-lock.json web/package.json web/index.html web/vite.config.ts gateway/api/openapi.yaml $(shell find web/src web/scripts -type f 2>/dev/null) \
+		$(wildcard deploy/wasm/*.go) $(filter-out %_test.go,$(wildcard chaincode/evidence/*.go chaincode/provenance/*.go))
 	@deploy/setup.sh node
 	@echo "· building the page"
-	@cd web && npm ci --no-audit --no-fund --silent && npm run --silent build
+	@cd web && npm ci --no-audit --no-fund --silent && GO="$(GO)" npm run --silent build
 
 .PHONY: demo
 demo: build ## Run the whole road on this machine; TRACE=FILE.csv replays a logger's trace

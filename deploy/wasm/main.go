@@ -6,6 +6,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +16,13 @@ import (
 	"github.com/trailmark/trailmark/chaincode/evidence"
 )
 
-// answer is what both functions hand to the page, as JSON: a report or the part that does not hold.
+// answer is what both functions hand to the page, as JSON: a report, the keys of a trust file, or the part that does not hold.
 type answer struct {
-	Report *evidence.Report `json:"report,omitempty"`
-	Trust  *evidence.Trust  `json:"trust,omitempty"`
-	Part   string           `json:"part,omitempty"`
-	Detail string           `json:"detail,omitempty"`
+	Report       *evidence.Report `json:"report,omitempty"`
+	Trust        *evidence.Trust  `json:"trust,omitempty"`
+	Fingerprints []string         `json:"fingerprints,omitempty"` // SHA-256 of each organisation's logKey, as it is written
+	Part         string           `json:"part,omitempty"`
+	Detail       string           `json:"detail,omitempty"`
 }
 
 func refused(err error) answer {
@@ -35,7 +38,12 @@ func readTrust(text []byte) answer {
 	if err != nil {
 		return refused(err)
 	}
-	return answer{Trust: trust}
+	a := answer{Trust: trust}
+	for _, o := range trust.Organisations {
+		sum := sha256.Sum256([]byte(o.LogKey))
+		a.Fingerprints = append(a.Fingerprints, hex.EncodeToString(sum[:]))
+	}
+	return a
 }
 
 func verify(receipt, text []byte) answer {
@@ -50,18 +58,21 @@ func verify(receipt, text []byte) answer {
 	return answer{Report: report}
 }
 
-// bytesOf copies a Uint8Array; anything longer than a receipt may be is cut one byte later, for evidence to refuse.
+// bytesOf copies a Uint8Array that is no longer than a receipt may be; a trust file is far shorter.
 func bytesOf(value js.Value) ([]byte, error) {
 	if !value.InstanceOf(js.Global().Get("Uint8Array")) {
 		return nil, errors.New("it is not a Uint8Array")
 	}
-	data := make([]byte, min(value.Length(), evidence.MaxReceipt+1))
+	if n := value.Length(); n > evidence.MaxReceipt {
+		return nil, fmt.Errorf("it is %d bytes long, at most %d are allowed", n, evidence.MaxReceipt)
+	}
+	data := make([]byte, value.Length())
 	js.CopyBytesToGo(data, value)
 	return data, nil
 }
 
-// exported makes a function of the page's: Uint8Arrays in, JSON out.
-func exported(arguments int, call func(data [][]byte) answer) js.Func {
+// exported makes a function of the page's: Uint8Arrays of these names in, JSON out.
+func exported(call func(data [][]byte) answer, names ...string) js.Func {
 	return js.FuncOf(func(_ js.Value, args []js.Value) (result any) {
 		say := func(a answer) string {
 			text, err := json.Marshal(a)
@@ -76,14 +87,14 @@ func exported(arguments int, call func(data [][]byte) answer) js.Func {
 				result = say(answer{Part: "verifier", Detail: fmt.Sprintf("it failed on this input: %v", reason)})
 			}
 		}()
-		if len(args) != arguments {
-			return say(answer{Part: "verifier", Detail: fmt.Sprintf("it was called with %d arguments, want %d", len(args), arguments)})
+		if len(args) != len(names) {
+			return say(answer{Part: "verifier", Detail: fmt.Sprintf("it was called with %d arguments, want %d", len(args), len(names))})
 		}
 		data := make([][]byte, len(args))
 		for i, arg := range args {
 			var err error
 			if data[i], err = bytesOf(arg); err != nil {
-				return say(answer{Part: "verifier", Detail: fmt.Sprintf("argument %d: %v", i+1, err)})
+				return say(answer{Part: names[i], Detail: err.Error()})
 			}
 		}
 		return say(call(data))
@@ -92,8 +103,8 @@ func exported(arguments int, call func(data [][]byte) answer) js.Func {
 
 func main() {
 	js.Global().Set("trailmarkVerifier", map[string]any{
-		"trust":  exported(1, func(data [][]byte) answer { return readTrust(data[0]) }),
-		"verify": exported(2, func(data [][]byte) answer { return verify(data[0], data[1]) }),
+		"trust":  exported(func(data [][]byte) answer { return readTrust(data[0]) }, "trust file"),
+		"verify": exported(func(data [][]byte) answer { return verify(data[0], data[1]) }, "encoding", "trust file"),
 	})
 	select {} // the page calls the functions for as long as it stands
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,7 +33,8 @@ func TestServesThePageAndAllItNames(t *testing.T) {
 		require.Equal(t, "text/html; charset=utf-8", got.Header().Get("Content-Type"))
 		require.Equal(t, "no-cache", got.Header().Get("Cache-Control"))
 		require.Contains(t, got.Header().Get("Content-Security-Policy"), "default-src 'none'")
-		require.NotContains(t, got.Header().Get("Content-Security-Policy"), "unsafe")
+		require.Contains(t, got.Header().Get("Content-Security-Policy"), "script-src 'self' 'wasm-unsafe-eval';")
+		require.NotContains(t, got.Header().Get("Content-Security-Policy"), "'unsafe-")
 		require.Contains(t, got.Body.String(), `<div id="app">`)
 	}
 	index := n.ask("GET", "/", "", "").Body.String()
@@ -65,6 +67,26 @@ func TestCompressesText(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	n.handler.ServeHTTP(recorder, request)
 	require.Equal(t, "gzip", recorder.Header().Get("Content-Encoding"))
+}
+
+// The verifier for browsers is served as what it is, so that a browser compiles it while it loads, and compressed.
+func TestServesTheVerifier(t *testing.T) {
+	if !web.Built() {
+		t.Skip("the page is not built: run npm ci && npm run build in web/")
+	}
+	found, err := fs.Glob(web.Files(), "assets/verifier-*.wasm")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	n := newNode(t, nil)
+	request := httptest.NewRequest(http.MethodGet, "/"+found[0], nil)
+	request.Header.Set("Accept-Encoding", "gzip")
+	recorder := httptest.NewRecorder()
+	n.handler.ServeHTTP(recorder, request)
+	require.Equal(t, http.StatusOK, recorder.Code)
+	require.Equal(t, "application/wasm", recorder.Header().Get("Content-Type"))
+	require.Equal(t, "gzip", recorder.Header().Get("Content-Encoding"))
+	require.Contains(t, recorder.Header().Get("Cache-Control"), "immutable")
+	require.Less(t, recorder.Body.Len(), 3_000_000)
 }
 
 // What go generate writes is what is committed.

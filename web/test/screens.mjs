@@ -18,6 +18,7 @@ const pages = /** @type {Record<string, string>} */ ({
 	device: "/devices/truck7-air",
 	quarantine: "/quarantine",
 	log: "/log",
+	verify: "/verify",
 	missing: "/shipments/NOPE",
 });
 const node = await start({ simulated: true });

@@ -30,8 +30,8 @@ export async function unwrap<T extends Record<string | number, any>, O>(answer: 
 	return result.data;
 }
 
-/** Fetches a file from the API and hands it to the browser's downloads. */
-export async function download(path: string, name: string) {
+/** Fetches a file from the API. */
+export async function fetchFile(path: string): Promise<Blob> {
 	let response: Response;
 	try {
 		response = await fetch(`/api/v1${path}`, { headers: { Authorization: `Bearer ${session.token}` } });
@@ -39,7 +39,12 @@ export async function download(path: string, name: string) {
 		throw Problem.of(error);
 	}
 	if (!response.ok) throw Problem.from(await response.json().catch(() => undefined), response.status);
-	save(await response.blob(), name);
+	return response.blob();
+}
+
+/** Fetches a file from the API and hands it to the browser's downloads. */
+export async function download(path: string, name: string) {
+	save(await fetchFile(path), name);
 }
 
 export function save(blob: Blob, name: string) {

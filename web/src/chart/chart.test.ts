@@ -3,7 +3,7 @@ import type { Alert, Readings } from "../api/types";
 import { csv, rows } from "./csv";
 import { chartModels, moments, nearest } from "./model";
 import { option } from "./option";
-import type { Theme } from "./theme";
+import { lateStroke, seriesStroke, type Theme } from "./theme";
 
 const t0 = Date.parse("2026-11-22T08:00:00Z");
 const iso = (minute: number) => new Date(t0 + minute * 60_000).toISOString();
@@ -131,11 +131,11 @@ describe("option", () => {
 		expect(series[0]?.markArea?.data).toHaveLength(2);
 	});
 
-	it("draws back-filled readings dashed, live ones solid, and nothing across a gap", () => {
-		const dashed = series.find((s) => Array.isArray(s.lineStyle?.type));
-		expect(dashed?.data.filter(([, v]) => v !== null)).toHaveLength(4);
+	it("draws back-filled readings dotted, live ones of the first device solid, and nothing across a gap", () => {
+		const dotted = series.find((s) => Array.isArray(s.lineStyle?.type));
+		expect(dotted?.data.filter(([, v]) => v !== null)).toHaveLength(4);
 		const solid = series.filter(
-			(s) => s.type === "line" && s.data.length > 0 && s.lineStyle && !("opacity" in s.lineStyle) && !s.lineStyle.type,
+			(s) => s.type === "line" && s.data.length > 0 && s.lineStyle && !("opacity" in s.lineStyle) && s.lineStyle.type === "solid",
 		)[0];
 		expect(solid?.data.map(([, v]) => v)).toEqual([4, 5, null, 5, 5, null]);
 	});
@@ -145,4 +145,9 @@ describe("option", () => {
 			.series as unknown[];
 		expect(hidden).toHaveLength(2);
 	});
+});
+
+it("gives every device's line a colour and a stroke of its own, none of them that of back-filled readings", () => {
+	const strokes = [0, 1, 2, 3, 4, 5].map((n) => seriesStroke(n).join());
+	expect(new Set([...strokes, lateStroke.join()]).size).toBe(7);
 });

@@ -1,7 +1,7 @@
 import type { EChartsCoreOption } from "echarts/core";
 import { decimal, unit } from "../lib/format";
 import type { ChartModel, Line, Run } from "./model";
-import { seriesColour, type Theme } from "./theme";
+import { lateStroke, seriesColour, seriesStroke, type Theme } from "./theme";
 
 export interface View {
 	from: number;
@@ -88,7 +88,7 @@ function background(model: ChartModel, theme: Theme, view: View) {
 	};
 }
 
-/** A device's line: solid where live, dashed with hollow points where back-filled, an envelope from min to max, nothing in a gap. */
+/** A device's line: in its own stroke where live, dotted with hollow points where back-filled, an envelope from min to max, nothing in a gap. */
 function drawn(line: Line, colour: string, theme: Theme, step: number) {
 	// A step's value stands in its middle.
 	const at = (t: number) => t + step / 2;
@@ -114,8 +114,8 @@ function drawn(line: Line, colour: string, theme: Theme, step: number) {
 					},
 				]
 			: []),
-		{ ...base, data: joined(live, (s) => s.mean), lineStyle: { color: colour, width: 1.8 } },
-		{ ...base, data: joined(late, (s) => s.mean), lineStyle: { color: colour, width: 1.6, type: [4, 3] } },
+		{ ...base, data: joined(live, (s) => s.mean), lineStyle: { color: colour, width: 1.8, type: dashed(seriesStroke(line.place)) } },
+		{ ...base, data: joined(late, (s) => s.mean), lineStyle: { color: colour, width: 1.8, type: lateStroke } },
 		{
 			type: "scatter",
 			silent: true,
@@ -134,6 +134,8 @@ function drawn(line: Line, colour: string, theme: Theme, step: number) {
 		},
 	];
 }
+
+const dashed = (stroke: number[]) => (stroke.length > 0 ? stroke : "solid");
 
 /** So many hollow points that they can be told apart, and no more. */
 function thin<T>(list: T[]): T[] {

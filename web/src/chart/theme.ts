@@ -36,6 +36,12 @@ export function readTheme(): Theme {
 /** Colour of the nth device of a chart. */
 export const seriesColour = (theme: Theme, n: number) => theme.series[n % theme.series.length] ?? theme.ink;
 
+const strokes: number[][] = [[], [12, 4], [12, 3, 2, 3], [12, 3, 2, 3, 2, 3], [24, 4], [5, 3]];
+/** Dashes of the nth device's line, so that it is not told by colour alone; none where it is solid. */
+export const seriesStroke = (n: number): number[] => strokes[n % strokes.length] ?? [];
+/** Dots, whatever the device: readings that came late. */
+export const lateStroke = [1.5, 3.5];
+
 /** Slanted strokes, so that an excursion is not told by colour alone. */
 export function hatching(colour: string): HTMLCanvasElement {
 	const tile = document.createElement("canvas");

@@ -24,7 +24,11 @@ describe("a state", () => {
 
 describe("a seal", () => {
 	const provenance = { block: 12, transaction: "ab".repeat(32), leaf: 3, proven: [{ id: "C", name: "Carrier" }] };
-	const receipt = { path: "/alerts/S/a/receipt", file: "a.receipt" };
+	const receipt = {
+		path: "/alerts/S/a/receipt",
+		file: "a.receipt",
+		shown: { reading: { device: "d", epoch: 1, sequence: 1, time: "", value: 0 } },
+	};
 
 	it("claims no more than was checked", () => {
 		const said = text(render(Seal, { props: { provenance, what: "alert", receipt } }).body);

@@ -27,6 +27,15 @@ export const kindWord: Record<AlertKind, string> = {
 	anomaly: "Unusual pattern",
 };
 
+/** What kind of statement an alert is: counted from readings, or said by a model about what is not known yet. */
+export const kindBasis: Record<AlertKind, string> = {
+	"band-excursion": "Counted from signed readings: which lay outside the band, and for how long by the time they were acquired.",
+	"excursion-forecast": "A prediction: a model carries the temperature on from the newest readings. It may turn out otherwise.",
+	"spoilage-predicted":
+		"A prediction, not a measurement: a model of how bacteria grow, fed with the temperatures that were read. Nobody has tested the goods.",
+	anomaly: "A model's judgement: the readings do not look like those it learnt from. It does not say what is wrong.",
+};
+
 export const agreementWord: Record<Agreement, string> = {
 	agrees: "Agrees with this log",
 	disagrees: "Disagrees with this log",
@@ -52,7 +61,7 @@ export function calibration(device: Pick<Device, "calibration" | "calibrationDue
 export function prediction(p: Prediction, now: number): string {
 	const middle = p.expected ? Date.parse(p.expected) : (Date.parse(p.earliest) + Date.parse(p.latest)) / 2;
 	const range = `${percent(p.probability)} between ${time(p.earliest)} and ${time(p.latest)}`;
-	return `Spoiled about ${time(middle)} (${ago(middle, now)}), ${range}`;
+	return `Predicted by the model: spoiled about ${time(middle)} (${ago(middle, now)}), ${range}`;
 }
 
 const driverWords: Record<string, string> = {

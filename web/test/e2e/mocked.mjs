@@ -2,7 +2,9 @@
 // over the made-up world. Exit code 0 when all hold.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { AxeBuilder } from "@axe-core/playwright";
 import { launch, watch } from "../browser.mjs";
+import { flipped, golden, goldenAlert } from "../golden.mjs";
 import { find } from "../mock/fixtures.mjs";
 import { goBad, start, token } from "../mock/server.mjs";
 
@@ -19,7 +21,7 @@ async function road() {
 		a.acknowledgement ??= { organisation: a.organisation, person: "Eva Lang", comment: "Done.", time: a.raised };
 	const child = spawn(
 		process.execPath,
-		[fileURLToPath(new URL("road.mjs", import.meta.url)), "--timeout", "60", ...process.argv.slice(2)],
+		[fileURLToPath(new URL("road.mjs", import.meta.url)), "--timeout", "60", "--without-proof", ...process.argv.slice(2)],
 		{
 			env: { ...process.env, TRAILMARK_URL: `${node.origin}/#token=${token}` },
 			stdio: "inherit",
@@ -30,6 +32,165 @@ async function road() {
 	clearTimeout(timer);
 	await node.stop();
 	must(code === 0, `the road's test ended with ${code}`);
+}
+
+/** The seal: grey, then pinned and proved; a turned bit, other keys and a lie are each told in words. */
+async function seal() {
+	const node = await start();
+	const browser = await launch();
+	const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+	const page = await context.newPage();
+	const problems = watch(page);
+	/** @type {string[]} */
+	const loaded = [];
+	page.on("request", (request) => loaded.push(new URL(request.url()).pathname));
+	const at = `/alerts/${goldenAlert.shipment}/${goldenAlert.id}`;
+	await page.goto(`${node.origin}${at}#token=${token}`);
+	const seal = page.locator("details.seal");
+	await seal.locator("summary").click();
+	must((await seal.getAttribute("data-outcome")) === "unchecked", "the seal is not grey before anything was checked");
+	must(!loaded.some((path) => path.endsWith(".wasm")), "the verifier was loaded before anybody asked for it");
+
+	const check = page.getByRole("button", { name: /^Check (again )?in this browser$/ });
+	await check.click();
+	await page.locator("[data-pin-offer]").waitFor();
+	must(
+		(await page.locator("[data-pin-offer] code").first().textContent())?.replaceAll(" ", "").startsWith("421cba08662af6af"),
+		"the offer shows another fingerprint",
+	);
+	must((await seal.getAttribute("data-outcome")) === "unchecked", "the seal says something before keys were pinned");
+	await axe(page, "the offer to pin");
+	await page.getByRole("button", { name: "Pin these keys and check" }).click();
+	await page.locator('details.seal[data-outcome="proved"]').waitFor();
+	must((await seal.locator("summary").textContent())?.includes("Proved in this browser"), "the seal has no word for proved");
+	must(
+		(await page.locator('[data-verdict="proved"]').textContent())?.includes("It will spoil."),
+		"the verdict does not say what is proved",
+	);
+	await axe(page, "a proved seal");
+	say("the seal asks before it pins, and proves a receipt in this browser");
+
+	const parts = new Set();
+	for (const byte of [400, 900, golden("receipt-alert").length - 3]) {
+		node.tamper(byte);
+		await check.click();
+		await page.locator('details.seal[data-outcome="failed"]').waitFor();
+		const part = await page.locator("[data-verdict=failed] [data-part]").getAttribute("data-part");
+		must(part, "a broken receipt has no broken part");
+		parts.add(part);
+	}
+	must(parts.size > 1, `every turned bit is said to break ${[...parts].join()}`);
+	await axe(page, "a failed seal");
+	say(`a turned bit is found: ${[...parts].join("; ")}`);
+
+	node.tamper(undefined);
+	node.rekey((keys) => {
+		keys.organisations[0].logKey = keys.organisations[0].logKey.replace("AYqI", "AYqJ");
+	});
+	await check.click();
+	await page.locator("[data-keys-changed]").getByText("The key of Carrier is another one than was pinned.").waitFor();
+	must((await seal.getAttribute("data-outcome")) === "alarm", "other keys are no alarm");
+	await page.reload();
+	await page.locator("details.seal summary").click();
+	must((await seal.getAttribute("data-outcome")) === "unchecked", "a reloaded seal is not grey");
+	await check.click();
+	await page.locator('details.seal[data-outcome="alarm"]').waitFor();
+	say("keys that change later are an alarm, after a reload too");
+	must(problems.length === 0, `problems: ${problems.join("; ")}`);
+
+	const liar = await start({ lie: { score: 0.2 } });
+	await page.goto(`${liar.origin}${at}#token=${token}`);
+	await page.locator("details.seal summary").click();
+	await check.click();
+	await page.getByRole("button", { name: "Pin these keys and check" }).click();
+	await page.locator('[data-verdict="contradicted"]').getByText("the receipt proves “0.9”, the page shows “0.2”").waitFor();
+	must((await seal.getAttribute("data-outcome")) === "failed", "a page that shows something else than is proved is not told");
+	say("a page that shows something else than its receipt proves is found out");
+	await browser.close();
+	await liar.stop();
+	await node.stop();
+}
+
+/** The regulator's page: no token, and no network once it stands. */
+async function verifyPage() {
+	const node = await start();
+	const browser = await launch();
+	const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+	const page = await context.newPage();
+	const problems = watch(page);
+	/** @type {string[]} */
+	const asked = [];
+	page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+	await page.goto(`${node.origin}/verify`);
+	await page.locator("[data-verifier=ready]").waitFor();
+	must(!asked.some((path) => path.startsWith("/api/")), "the page asks the node for something");
+	await context.setOffline(true);
+	await node.stop();
+
+	/** Drops files on the page, as a person does. @param {Record<string, Uint8Array>} files */
+	const drop = async (files) => {
+		const data = await page.evaluateHandle(
+			(list) => {
+				const transfer = new DataTransfer();
+				for (const [name, content] of list) transfer.items.add(new File([new Uint8Array(content)], name));
+				return transfer;
+			},
+			/** @type {[string, number[]][]} */ (Object.entries(files).map(([name, content]) => [name, [...content]])),
+		);
+		await page.locator("[data-drop]").dispatchEvent("drop", { dataTransfer: data });
+	};
+	await drop({ "alert.receipt": golden("receipt-alert") });
+	await page.getByText("The receipt waits for keys").waitFor();
+	await drop({ "trust.json": golden("trust-alert") });
+	await page.locator('[data-verdict="proved"]').getByText("What is only claimed").waitFor();
+	for (const width of [1280, 390]) {
+		await page.setViewportSize({ width, height: 900 });
+		const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+		must(wide <= 0, `the page Verify scrolls sideways by ${wide} px at ${width} px`);
+		await axe(page, `the page Verify at ${width} px`);
+	}
+	await page.setViewportSize({ width: 1280, height: 900 });
+	await drop({ "reading.receipt": golden("receipt-reading") });
+	await page.locator('[data-verdict="proved"]').getByText("Device truck-1 of Carrier measured 4.4 Cel").waitFor();
+	say("the page Verify proves dropped receipts without a token and without a network");
+
+	await drop({ "alert.receipt": flipped(golden("receipt-alert"), 600) });
+	const part = page.locator("[data-verdict=failed] [data-part]");
+	await part.waitFor();
+	say(`and names what is broken: ${await part.getAttribute("data-part")}`);
+	await axe(page, "a failed verdict");
+	await drop({ "notes.json": new TextEncoder().encode('{"version":1}') });
+	await page.getByText(/^notes\.json: trust file: /).waitFor();
+	await drop({ "film.bin": new Uint8Array((1 << 20) + 1) });
+	await page.getByText(/^film\.bin is .* long/).waitFor();
+
+	await page
+		.locator("input[type=file]")
+		.first()
+		.setInputFiles({ name: "picked.receipt", mimeType: "application/cbor", buffer: Buffer.from(golden("receipt-alert")) });
+	await page.locator('[data-verdict="proved"]').waitFor();
+	await page.getByRole("button", { name: "Pin these keys in this browser" }).click();
+	await page.getByRole("button", { name: "Put the file away" }).click();
+	await page
+		.locator('[data-verdict="proved"]')
+		.getByText(/pinned/)
+		.first()
+		.waitFor();
+	await page.getByRole("button", { name: "Forget these keys" }).click();
+	await page.getByText("The receipt waits for keys").waitFor();
+	must((await page.locator("[data-verdict]").count()) === 0, "a verdict outlives the keys it rests on");
+	say("keys are pinned and forgotten there");
+	must(problems.length === 0, `problems: ${problems.join("; ")}`);
+	await browser.close();
+}
+
+/** @param {import("playwright-core").Page} page @param {string} what */
+async function axe(page, what) {
+	const { violations } = await new AxeBuilder({ page }).analyze();
+	must(
+		violations.length === 0,
+		`${what}: ${violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`).join("; ")}`,
+	);
 }
 
 async function alone() {
@@ -127,6 +288,8 @@ async function alone() {
 }
 
 try {
+	await seal();
+	await verifyPage();
 	await alone();
 	await road();
 	process.stdout.write("ok\n");

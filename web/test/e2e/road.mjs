@@ -1,7 +1,9 @@
 // The end of the road, seen by a browser: against a running node, an alert appears on the page without a reload, its shipment's
 // page shows it in words and in a chart, and it is acknowledged on the ledger. Exit code 0 when all of that was seen.
 //
-//   TRAILMARK_URL=http://127.0.0.1:8080/#token=… node test/e2e/road.mjs [--timeout seconds] [--screens folder]
+//   TRAILMARK_URL=http://127.0.0.1:8080/#token=… node test/e2e/road.mjs [--timeout seconds] [--screens folder] [--without-proof]
+//
+// --without-proof leaves out the check of the receipt in the browser, which a made-up node cannot have.
 
 import { mkdir } from "node:fs/promises";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -142,6 +144,8 @@ async function road() {
 	await receipt?.saveAs(`${folder}/alert.receipt`);
 	say(`its receipt is at ${folder}/alert.receipt`);
 
+	if (!process.argv.includes("--without-proof")) await prove();
+
 	for (const place of ["Devices", "Quarantine", "Log"]) {
 		await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: place }).click();
 		await page.locator("h1").waitFor();
@@ -152,6 +156,34 @@ async function road() {
 	// A receipt that is asked for before enough organisations have signed is refused for now, as it should be.
 	const all = [...problems, ...otherProblems].filter((p) => !/status of 503/.test(p));
 	must(all.length === 0, `problems on the console: ${all.join("; ")}`);
+}
+
+/** The seal pins the node's keys, proves the alert in this browser, and the regulator's page proves the downloaded file. */
+async function prove() {
+	await page.getByRole("button", { name: "Check in this browser" }).click();
+	const offer = page.locator("[data-pin-offer]");
+	await offer.waitFor({ timeout: 30_000 });
+	must(
+		/^[0-9a-f]{4}( [0-9a-f]{4}){15}$/.test(((await offer.locator("code").first().textContent()) ?? "").trim()),
+		"the offer shows no fingerprint",
+	);
+	await page.getByRole("button", { name: "Pin these keys and check" }).click();
+	// A record that has just changed again makes the seal grey until it is checked again, as it should.
+	await page.locator("[data-verdict]").first().waitFor({ timeout: 30_000 });
+	const verdict = page.locator('[data-verdict="proved"]');
+	must(await verdict.count(), `the receipt is not proved: ${((await page.locator("[data-verdict]").first().textContent()) ?? "").trim()}`);
+	say(`proved in this browser: ${((await verdict.locator("p").first().textContent()) ?? "").trim()}`);
+	await inspect("proved");
+
+	const regulator = await context.newPage();
+	const regulatorProblems = watch(regulator);
+	await regulator.goto(`${origin}/verify`);
+	await regulator.locator("[data-verifier=ready]").waitFor({ timeout: 30_000 });
+	await regulator.locator("input[type=file]").first().setInputFiles(`${folder}/alert.receipt`);
+	await regulator.locator('[data-verdict="proved"]').waitFor({ timeout: 20_000 });
+	must(regulatorProblems.length === 0, `problems on the page Verify: ${regulatorProblems.join("; ")}`);
+	say("and on the page Verify, from the downloaded file and the pinned keys alone");
+	await regulator.close();
 }
 
 let code = 0;

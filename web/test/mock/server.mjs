@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { flipped, golden, goldenAlert } from "../golden.mjs";
 import { find, hash, iso, makeWorld, organisations, readings } from "./fixtures.mjs";
 
 /** @typedef {import("../../src/api/schema").components["schemas"]} Schemas */
@@ -13,12 +14,13 @@ const types = /** @type {Record<string, string>} */ ({
 	".js": "text/javascript",
 	".css": "text/css",
 	".svg": "image/svg+xml",
+	".wasm": "application/wasm",
 });
 export const token = "test-token";
 
 /** What the gateway is to send with the page too: strict, and the tests hold the page to it. */
 export const policy =
-	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+	"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 class Refusal extends Error {
 	/** @param {number} status @param {Schemas["ProblemCode"]} code @param {string} message */
@@ -29,7 +31,7 @@ class Refusal extends Error {
 	}
 }
 
-/** @param {{ port?: number, simulated?: boolean, empty?: boolean, ingest?: boolean }} [options] */
+/** @param {{ port?: number, simulated?: boolean, empty?: boolean, ingest?: boolean, lie?: Partial<Schemas["Alert"]> }} [options] */
 export async function start(options = {}) {
 	const world = makeWorld(Date.now());
 	if (options.empty) for (const list of [world.shipments, world.alerts, world.devices, world.quarantine]) list.length = 0;
@@ -37,6 +39,10 @@ export async function start(options = {}) {
 	/** @type {Set<import("node:http").ServerResponse>} */
 	const listeners = new Set();
 	let events = 0;
+	/** What the node names as keys, and the byte of every receipt that it turns, where it does. */
+	let trust = JSON.parse(new TextDecoder().decode(golden("trust-alert")));
+	/** @type {number | undefined} */
+	let turned;
 
 	/** @param {string} event @param {unknown} data */
 	function emit(event, data) {
@@ -108,6 +114,7 @@ export async function start(options = {}) {
 			}
 			case "GET alerts": {
 				if (b) {
+					if (a === goldenAlert.shipment) return { ...goldenAlert, ...options.lie };
 					const found = world.alerts.find((x) => x.shipment === a && x.id === b);
 					if (!found) throw new Refusal(404, "not-found", `The ledger holds no alert ${b} on shipment ${a}.`);
 					return found;
@@ -200,12 +207,7 @@ export async function start(options = {}) {
 					],
 				};
 			case "GET trust":
-				return {
-					version: 1,
-					channel: "trailmark",
-					quorum: 2,
-					organisations: organisations.map((o) => ({ mspId: o.id, name: o.name, logKey: `${o.id}+00000000+AA` })),
-				};
+				return trust;
 			case "GET log": {
 				const checkpoint = (/** @type {Schemas["Organisation"]} */ o, /** @type {number} */ size) => ({
 					organisation: o,
@@ -286,7 +288,8 @@ export async function start(options = {}) {
 			}
 			if (url.pathname.endsWith("/receipt")) {
 				response.writeHead(200, { "Content-Type": "application/cbor" });
-				response.end(Buffer.from([0xa1, 0x01, 0x01]));
+				const receipt = golden(url.pathname.includes("/readings/") ? "receipt-reading" : "receipt-alert");
+				response.end(turned === undefined ? receipt : flipped(receipt, turned));
 				return;
 			}
 			let body = "";
@@ -325,6 +328,15 @@ export async function start(options = {}) {
 		world,
 		emit,
 		block,
+		/** Turns a bit in every receipt from now on. @param {number | undefined} at */
+		tamper(at) {
+			turned = at;
+		},
+		/** Names other keys from now on. @param {(keys: typeof trust) => void} change */
+		rekey(change) {
+			trust = structuredClone(trust);
+			change(trust);
+		},
 		/** Cuts every live stream, as a node that goes away does. */
 		cut() {
 			for (const l of listeners) l.destroy();
