@@ -33,7 +33,7 @@ type watched struct {
 // rescorePerReading bounds how much of its time the service spends on scoring a shipment again from its first reading, which late
 // readings ask for, and a device that means harm could ask for with every frame: after a shipment of n readings was scored again it
 // is not for n times this. Reading and scoring one takes a tenth of it, or less. What comes in between is scored when it is due.
-const rescorePerReading = 50 * time.Microsecond
+const rescorePerReading = 200 * time.Microsecond
 
 // follow brings a shipment up to a block, done tells whether it is there, with all that was found on the ledger.
 func (s *Service) follow(ctx context.Context, shipment *provenance.Shipment, height uint64) (done bool, err error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/trailmark/trailmark/analytics/autoencoder"
 	"github.com/trailmark/trailmark/analytics/service"
+	"github.com/trailmark/trailmark/analytics/spoilage"
 	"github.com/trailmark/trailmark/chaincode/evidence"
 	"github.com/trailmark/trailmark/chaincode/provenance"
 	"github.com/trailmark/trailmark/deploy/audit/recompute"
@@ -92,6 +93,9 @@ func Run(ctx context.Context, source Source, request Request) (*Report, error) {
 	versions, err := h.find(request.Alert)
 	if err != nil {
 		return nil, err
+	}
+	if kind := versions[0].value.Kind; !slices.Contains(spoilage.Kinds(), spoilage.Kind(kind)) {
+		return nil, provenance.Invalidf("alert %s is of kind %s: no score of readings, so there is nothing to compute anew", request.Alert, kind)
 	}
 	a := &auditing{history: h, request: request, raised: versions[0], standing: versions[len(versions)-1].value}
 	a.report.Record, a.report.Alert, a.report.Shipment = a.standing, a.standing.ID, a.standing.Shipment

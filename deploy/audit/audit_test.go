@@ -31,7 +31,6 @@ type story struct {
 	strange  bool // a reading that no sensor can mean
 	replan   bool // the limits change between the readings and the alert
 	score    func(a *provenance.Alert)
-	plan     func(s *provenance.Shipment)
 	batch    func(t *ledgertest.Transaction)
 	register func(m *provenance.Model)
 	revise   func(a *provenance.Alert) // a second version of the alert
@@ -278,7 +277,7 @@ func TestWhatCannotBeAudited(t *testing.T) {
 		require.True(t, errors.As(err, &refused) && refused.Code == provenance.NotFound, "%q: %v", name, err)
 	}
 	versions := func(a provenance.Alert, shipment string) map[string]any {
-		a.Shipment = shipment
+		a.Shipment, a.Attestations = shipment, a.Attestations[:1] // as it was raised
 		return map[string]any{provenance.AlertKey(shipment, a.ID): &a}
 	}
 	r, err := audit(t, c, id)
@@ -290,6 +289,10 @@ func TestWhatCannotBeAudited(t *testing.T) {
 	r, err = audit(t, c, "shp-2/"+id)
 	require.NoError(t, err)
 	require.Equal(t, stepShipment, r.Differs, "a shipment that was never opened")
+
+	unscored, id := story{score: func(a *provenance.Alert) { a.Kind = "device-silent" }}.tell(t)
+	_, err = audit(t, unscored, id)
+	require.ErrorContains(t, err, "nothing to compute anew")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
