@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/trailmark/trailmark/chaincode/provenance"
 	"github.com/trailmark/trailmark/ingest/quarantine"
@@ -26,6 +27,7 @@ type Deps struct {
 	Clock      Clock                 // optional: the system's
 	Log        *slog.Logger          // optional: the default
 	Registerer prometheus.Registerer // optional: none
+	Tracer     trace.Tracer          // optional: none
 }
 
 // App is an ingest instance.
@@ -93,7 +95,7 @@ func (a *App) open() (err error) {
 	a.registry = newRegistry(a.deps.Devices, a.deps.Ledger)
 	a.members = newMembers(&a.cfg, a.tls, &a.state, a.deps.Log, a.Lanes)
 	for number := range a.cfg.Lanes {
-		l := &lane{app: a, number: number, name: fmt.Sprintf("lane %d", number), logger: a.deps.Log.With(slog.Uint64("lane", uint64(number)))}
+		l := &lane{app: a, number: number, name: fmt.Sprintf("lane %d", number), logger: a.deps.Log.With(slog.Uint64("lane", uint64(number))), tracing: &tracing{tracer: a.deps.Tracer, lane: number}}
 		options := spool.Options{Budget: a.budget, SegmentSize: a.cfg.SegmentBytes, Memory: a.cfg.LaneMemory, MaxArgument: slotArgument}
 		if l.log, err = spool.Open(filepath.Join(a.cfg.Dir, "spool", fmt.Sprintf("lane-%04d", number)), options); err != nil {
 			return fmt.Errorf("opening spool of lane %d: %w", number, err)

@@ -33,6 +33,7 @@ type batcher struct {
 	state      *conditions
 	logger     *slog.Logger
 	clock      Clock
+	tracing    *tracing
 	slots      chan struct{} // bounds the batches in flight over all lanes
 	draining   <-chan struct{}
 
@@ -111,13 +112,15 @@ func (b *batcher) next(ctx context.Context) error {
 	if err != nil || len(frames) == 0 {
 		return err
 	}
-	p, err := b.prepare(ctx, frames)
+	traced, end := b.tracing.batch(ctx, frames)
+	p, err := b.prepare(traced, frames)
 	if errors.Is(err, spool.ErrTooLarge) {
 		err = ErrRejected
 	}
 	if err == nil {
-		err = b.settle(ctx, p)
+		err = b.settle(traced, p)
 	}
+	end(err)
 	if errors.Is(err, ErrRejected) {
 		return b.narrow(ctx, frames, err)
 	}

@@ -30,6 +30,7 @@ type intake struct {
 	logger     *slog.Logger
 	arrivals   chan arrival
 	seen       memory
+	tracing    *tracing
 }
 
 // run works until ctx ends; what is not acknowledged by then stays with the broker.
@@ -127,12 +128,13 @@ func (in *intake) store(ctx context.Context, groups <-chan []judged) {
 		}
 		var frames []spool.Frame
 		var done []judged
+		var fresh []int // which of done each frame is
 		for i := range group {
 			switch r := &group[i]; {
 			case r.verdict != provenance.Accepted:
 				owed = append(owed, *r)
 			case in.seen.isNew(r.leaf):
-				frames, done = append(frames, r.frame), append(done, *r)
+				frames, fresh, done = append(frames, r.frame), append(fresh, len(done)), append(done, *r)
 			default:
 				in.metrics.redelivered.Inc()
 				done = append(done, *r)
@@ -145,6 +147,9 @@ func (in *intake) store(ctx context.Context, groups <-chan []judged) {
 		in.metrics.accepted.Add(float64(len(frames)))
 		for i := range done {
 			done[i].acknowledge()
+		}
+		for i := range frames {
+			in.tracing.received(ctx, &done[fresh[i]], frames[i].Sequence)
 		}
 		owed = in.refuse(ctx, owed)
 	}
@@ -189,6 +194,7 @@ func (in *intake) refuse(ctx context.Context, owed []judged) []judged {
 	for i := range owed {
 		in.metrics.quarantined.WithLabelValues(owed[i].verdict.String()).Inc()
 		owed[i].acknowledge()
+		in.tracing.received(ctx, &owed[i], 0)
 	}
 	return nil
 }

@@ -18,11 +18,12 @@ import (
 
 // lane is one lane as this instance sees it: its part of the spool, and what is being done with it.
 type lane struct {
-	app    *App
-	number uint32
-	name   string // in conditions and logs
-	log    *spool.Log
-	logger *slog.Logger
+	app     *App
+	number  uint32
+	name    string // in conditions and logs
+	log     *spool.Log
+	logger  *slog.Logger
+	tracing *tracing
 
 	mu      sync.Mutex
 	working bool          // serve or handOver is running
@@ -76,7 +77,7 @@ func (l *lane) batcher(state provenance.Lane, release <-chan struct{}) *batcher 
 	a := l.app
 	return &batcher{
 		cfg: &a.cfg, lane: state, name: l.name, ledger: a.deps.Ledger, log: l.log, quarantine: a.quarantine, metrics: a.metrics,
-		state: &a.state, logger: l.logger, clock: a.deps.Clock, slots: a.slots, draining: release,
+		state: &a.state, logger: l.logger, clock: a.deps.Clock, slots: a.slots, draining: release, tracing: l.tracing,
 	}
 }
 
@@ -141,7 +142,7 @@ func (l *lane) receive(ctx context.Context, fence uint64) error {
 	a := l.app
 	in := &intake{
 		name: l.name, judge: newJudge(a.cfg.Organisation, l.number, a.registry, a.deps.Heads, a.deps.Clock), log: l.log,
-		quarantine: a.quarantine, metrics: a.metrics, state: &a.state, logger: l.logger, arrivals: make(chan arrival, maxQueued),
+		quarantine: a.quarantine, metrics: a.metrics, state: &a.state, logger: l.logger, arrivals: make(chan arrival, maxQueued), tracing: l.tracing,
 	}
 	room := semaphore.NewWeighted(a.cfg.LaneHeld)
 	var working sync.WaitGroup

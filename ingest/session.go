@@ -30,6 +30,7 @@ type arrival struct {
 	body    []byte
 	message mqtt.Message
 	session *session
+	arrived time.Time // by the machine's clock, for traces
 }
 
 // acknowledge tells the broker that it may forget the message. Where the connection is gone that comes to nothing: the broker
@@ -110,7 +111,7 @@ func (s *session) receive(ctx context.Context, m mqtt.Message) {
 			return // a redelivery of what we are still working on
 		}
 	}
-	a := arrival{topic: m.Topic(), body: m.Payload(), message: m, session: s}
+	a := arrival{topic: m.Topic(), body: m.Payload(), message: m, session: s, arrived: time.Now()}
 	if len(a.body) > maxKept {
 		a.body = a.body[:maxKept]
 	}
