@@ -76,6 +76,7 @@ func TestWhoMayCall(t *testing.T) {
 		{"checkpoints:Get", constant(provenance.CheckpointName{Organisation: maker, Size: 5}), all},
 		{"checkpoints:Contradiction", constant(provenance.ContradictionName{Size: 5}), all},
 	}
+	table = append(table, governanceAccess()...)
 	met := map[string]bool{}
 	for _, row := range table {
 		met[row.function] = true

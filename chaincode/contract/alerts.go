@@ -35,7 +35,7 @@ func (*alerts) Raise(tx *transaction, argument string) (string, error) {
 	}
 	key := provenance.AlertKey(request.Shipment, request.ID)
 	modelKey := provenance.ModelKey(request.ModelName, request.ModelVersion)
-	if err := tx.prefetch([]string{provenance.ShipmentKey(request.Shipment), modelKey, key}); err != nil {
+	if err := tx.prefetch([]string{provenance.ShipmentKey(request.Shipment), modelKey, key, provenance.PolicyKey(provenance.PolicyGovernance)}); err != nil {
 		return "", err
 	}
 	shipment, err := tx.opened(request.Shipment)
@@ -70,6 +70,9 @@ func (*alerts) Raise(tx *transaction, argument string) (string, error) {
 		return "", provenance.Conflictf("alert %s of shipment %s has %d attestations, no more are allowed", alert.ID, alert.Shipment, maxAttestations)
 	default:
 		attest(alert, attestation)
+	}
+	if err := tx.mayScore(model); err != nil {
+		return "", err
 	}
 	if err := tx.put(key, alert); err != nil {
 		return "", err

@@ -28,6 +28,10 @@ func New() (*contractapi.ContractChaincode, error) {
 		&readings{shell("readings", "Batches of signed frames"), newDeviceCache(maxCachedDevices)},
 		&models{shell("models", "Models that scores may name")},
 		&alerts{shell("alerts", "Findings about shipments")},
+		&datasets{shell("datasets", "Data that models may be trained on and evaluated with")},
+		&training{shell("training", "Runs that made weights out of datasets")},
+		&policies{shell("policies", "Rules that the organisations set by vote")},
+		&governance{shell("governance", "What follows from a revocation")},
 		&checkpoints{shell("checkpoints", "Signed checkpoints of the log, and contradictions between them")},
 	)
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/trailmark/trailmark/chaincode/provenance"
 )
 
-// models holds the models that an alert may name. A registered version never changes.
+// models holds the models that an alert may name. What a version is never changes; a governed one (governance_models.go) has a status.
 type models struct{ contractapi.Contract }
 
-func (*models) GetEvaluateTransactions() []string { return []string{"Get"} }
+func (*models) GetEvaluateTransactions() []string { return []string{"Get", "Lineage"} }
 
 // Register enters a version of a model.
 func (*models) Register(tx *transaction, argument string) (string, error) {

@@ -63,16 +63,20 @@ func digestOf(records uint64, root provenance.Hash) provenance.Hash {
 func DecodeState(key string, value []byte) (any, error) {
 	prefix, rest, _ := strings.Cut(key, "/")
 	v := map[string]func() any{
-		"o": func() any { return new(provenance.Organisation) },
-		"d": func() any { return new(provenance.Device) },
-		"h": func() any { return new(provenance.Head) },
-		"l": func() any { return new(provenance.Lane) },
-		"b": func() any { return new(provenance.Manifest) },
-		"s": func() any { return new(provenance.Shipment) },
-		"m": func() any { return new(provenance.Model) },
-		"a": func() any { return new(provenance.Alert) },
-		"c": func() any { return new(provenance.Checkpoint) },
-		"x": func() any { return new(provenance.Contradiction) },
+		"o":  func() any { return new(provenance.Organisation) },
+		"d":  func() any { return new(provenance.Device) },
+		"h":  func() any { return new(provenance.Head) },
+		"l":  func() any { return new(provenance.Lane) },
+		"b":  func() any { return new(provenance.Manifest) },
+		"s":  func() any { return new(provenance.Shipment) },
+		"m":  func() any { return new(provenance.Model) },
+		"a":  func() any { return new(provenance.Alert) },
+		"c":  func() any { return new(provenance.Checkpoint) },
+		"ds": func() any { return new(provenance.Dataset) },
+		"u":  func() any { return new(provenance.DatasetUse) },
+		"tr": func() any { return new(provenance.TrainingRun) },
+		"p":  func() any { return new(provenance.Policy) },
+		"x":  func() any { return new(provenance.Contradiction) },
 	}[prefix]
 	if v == nil {
 		return nil, fmt.Errorf("state key %q is of no known kind", key)
@@ -109,6 +113,14 @@ func stateKey(state any) string {
 		return provenance.AlertKey(s.Shipment, s.ID)
 	case *provenance.Checkpoint:
 		return provenance.CheckpointKey(s.Organisation, s.Size)
+	case *provenance.Dataset:
+		return provenance.DatasetKey(s.ID)
+	case *provenance.DatasetUse:
+		return provenance.DatasetUseKey(s.Dataset, s.Name, s.Version)
+	case *provenance.TrainingRun:
+		return provenance.TrainingKey(s.ID)
+	case *provenance.Policy:
+		return provenance.PolicyKey(s.Name)
 	case *provenance.Contradiction:
 		return provenance.ContradictionKey(s.Size)
 	}

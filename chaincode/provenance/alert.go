@@ -9,6 +9,16 @@ type Model struct {
 	TrainingRoot Hash   `cbor:"5,keyasint" json:"training"` // root over the training data
 	Organisation string `cbor:"6,keyasint" json:"organisation"`
 	Registered   Time   `cbor:"7,keyasint" json:"registered"`
+
+	// A governed model has these too (models:Propose); see governance.go.
+	Status      ModelStatus  `cbor:"8,keyasint,omitempty" json:"status,omitempty"`
+	Run         string       `cbor:"9,keyasint,omitempty" json:"run,omitempty"` // the training run that it came from
+	Evaluations []Evaluation `cbor:"10,keyasint,omitempty" json:"evaluations,omitempty"`
+	Approvals   []Statement  `cbor:"11,keyasint,omitempty" json:"approvals,omitempty"`
+	Objections  []Statement  `cbor:"12,keyasint,omitempty" json:"objections,omitempty"`
+	Activation  *Statement   `cbor:"13,keyasint,omitempty" json:"activation,omitempty"`
+	Retirement  *Statement   `cbor:"14,keyasint,omitempty" json:"retirement,omitempty"`
+	Flags       []ModelFlag  `cbor:"15,keyasint,omitempty" json:"flags,omitempty"` // by dataset; scores of the model are flagged with it
 }
 
 // Interval is a span of time, both ends included.
