@@ -32,6 +32,7 @@ type Root struct {
 	Replay    replayCommand    `cmd:"" help:"Send a logger's CSV through the road as signed frames."`
 	Train     trainCommand     `cmd:"" help:"Train the anomaly model on generated normal transport, and write it to a file."`
 	Trust     trustCommand     `cmd:"" help:"The organisations' keys that a verifier pins."`
+	Audit     auditCommand     `cmd:"" help:"Compute an alert anew from the ledger alone: readings, signatures, devices, model, score."`
 	Verify    verifyCommand    `cmd:"" help:"Check a receipt without a network."`
 	Epcis     epcisCommand     `cmd:"" help:"EPCIS 2.0 files: validate, hash."`
 	Eval      evalCommand      `cmd:"" help:"Run a public benchmark against our models: nab, skab, milk."`

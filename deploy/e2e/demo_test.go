@@ -73,6 +73,11 @@ func TestDemoUntilAlert(t *testing.T) {
 	require.Positive(t, r.Readings)
 	require.Positive(t, r.Block)
 
+	// The score can be computed anew from the ledger alone, though the network is down.
+	audited, code := trailmark(t, "audit", r.Shipment+"/"+*r.AlertID, "--net", filepath.Join(dir, "net"))
+	require.Equal(t, 0, code)
+	require.Contains(t, audited, "HOLDS")
+
 	// The state was kept: the keys are read from the ledger that is brought up again.
 	_, code = trailmark(t, "net", "up", "--dir", filepath.Join(dir, "net"))
 	require.Equal(t, 0, code)

@@ -115,7 +115,7 @@ func startBroker(t testing.TB, organisationName string, lanes uint32) *mqttBroke
 	require.NoError(t, err)
 	b, err := broker.Start(t.Context(), broker.Config{
 		Host: "127.0.0.1", Port: 0, Dir: filepath.Join(dir, "store"), Lanes: map[string]uint32{o.MSPID: lanes}, TLSCert: server.Cert, TLSKey: server.Key,
-		ClientCA: map[string]string{o.MSPID: o.CA.Cert}, Sync: "1s", MaxMessage: 128 << 10, MaxConnections: 1000, MaxStore: 4 << 30, MaxInFlight: 4096, AckWait: 30 * time.Second,
+		ClientCA: map[string]string{o.MSPID: o.CA.Cert}, Sync: "1s", MaxMessage: 128 << 10, MaxConnections: 1000, MaxStore: 4 << 30, MaxInFlight: 4096, AckWait: 5 * time.Second,
 	}, broker.Options{Log: quiet})
 	require.NoError(t, err)
 	t.Cleanup(b.Stop)

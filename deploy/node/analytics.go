@@ -145,7 +145,7 @@ func (s *scored) read(ctx context.Context, query readmodel.RawQuery) ([]service.
 				return nil, err
 			}
 			if temperature {
-				all = append(all, service.Reading{Device: r.Device, Time: r.Time, Value: r.Value})
+				all = append(all, service.Reading{Device: r.Device, Time: r.Time, Value: r.Value, Block: r.Block})
 			}
 		}
 		if page.Next == "" {
