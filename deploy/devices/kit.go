@@ -4,6 +4,7 @@
 package devices
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -56,19 +57,47 @@ func Make(dir, id, owner string, lane uint32, unit string, authority *pki.Author
 	return open(folder, identity{ID: id, Owner: owner, Lane: lane, Unit: unit}, authority)
 }
 
-// open returns the kit that stands in a folder if it is the one wanted, or creates it.
+// open returns the kit that stands in a folder if it is the one wanted, or creates it. A key that stands is never replaced; a certificate
+// that is missing is issued anew, which is how it is renewed.
 func open(folder string, who identity, authority *pki.Authority) (*Kit, error) {
-	kit, err := Load(folder)
+	stands, err := readIdentity(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return create(folder, who, authority)
 	}
 	if err == nil {
-		err = (identity{ID: kit.ID, Owner: kit.Owner, Lane: kit.Lane, Unit: kit.Unit}).checkIs(who, folder)
+		err = stands.checkIs(who, folder)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return kit, nil
+	path := filepath.Join(folder, certificateFile)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return Load(folder)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, keyFile))
+	if err != nil {
+		return nil, fmt.Errorf("loading the key of %s: %w", who.ID, err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("loading the key of %s: no key in %s", who.ID, keyFile)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("loading the key of %s: %w", who.ID, err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("the key of %s is a %T, which cannot sign", who.ID, key)
+	}
+	certificate, err := authority.Client(signer.Public(), who.ID, who.Owner, "device")
+	if err != nil {
+		return nil, err
+	}
+	if err := pki.WriteFile(path, certificate); err != nil {
+		return nil, err
+	}
+	return Load(folder)
 }
 
 // checkIs tells how a folder's device differs from the one wanted.

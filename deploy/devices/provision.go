@@ -92,7 +92,10 @@ func credential(folder string, who identity, key []byte, authority *pki.Authorit
 		if err == nil && card.Fingerprint != Fingerprint(key) {
 			err = provenance.Conflictf("%s holds a certificate for another key of device %s", folder, who.ID)
 		}
-		return err
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		who.CalibrationDue = stands.CalibrationDue // its certificate is to be renewed
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}

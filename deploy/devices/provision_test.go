@@ -166,6 +166,28 @@ func TestADateThatNobodyGaveIsTheOneOfTheFirstRun(t *testing.T) {
 	require.ErrorContains(t, err, "holds device one of CarrierMSP")
 }
 
+func TestACertificateIsRenewedAndAKeyNeverReplaced(t *testing.T) {
+	dir := t.TempDir()
+	entry := usual
+	entry.ID = "one"
+	first, err := Provision(context.Background(), []Entry{entry}, dir, "CarrierMSP", newAuthority(t), nil)
+	require.NoError(t, err)
+	path := filepath.Join(dir, "one", certificateFile)
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	next, err := Provision(context.Background(), []Entry{entry}, dir, "CarrierMSP", newAuthority(t), nil)
+	require.NoError(t, err)
+	require.Equal(t, first, next, "the key stays")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+	require.NoError(t, os.Remove(filepath.Join(dir, "one", keyFile)))
+	_, err = Provision(context.Background(), []Entry{entry}, dir, "CarrierMSP", newAuthority(t), nil)
+	require.ErrorContains(t, err, "loading the key of one")
+	require.NoFileExists(t, filepath.Join(dir, "one", keyFile))
+}
+
 // texts unpacks a PDF's page contents.
 func texts(t *testing.T, pdf []byte) string {
 	var all strings.Builder
