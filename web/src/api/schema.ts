@@ -834,7 +834,7 @@ export interface components {
          */
         Attestation: "sensor" | "edge";
         /** @enum {string} */
-        AlertKind: "band-excursion" | "excursion-forecast" | "spoilage-predicted" | "anomaly";
+        AlertKind: "band-excursion" | "excursion-forecast" | "spoilage-predicted" | "anomaly" | "device-silent" | "device-clock" | "device-battery" | "device-calibration";
         AlertPage: {
             items: components["schemas"]["Alert"][];
             next?: string;

@@ -131,13 +131,10 @@ describe("option", () => {
 		expect(series[0]?.markArea?.data).toHaveLength(2);
 	});
 
-	it("draws back-filled readings dotted, live ones of the first device solid, and nothing across a gap", () => {
-		const dotted = series.find((s) => Array.isArray(s.lineStyle?.type));
-		expect(dotted?.data.filter(([, v]) => v !== null)).toHaveLength(4);
-		const solid = series.filter(
-			(s) => s.type === "line" && s.data.length > 0 && s.lineStyle && !("opacity" in s.lineStyle) && s.lineStyle.type === "solid",
-		)[0];
-		expect(solid?.data.map(([, v]) => v)).toEqual([4, 5, null, 5, 5, null]);
+	it("draws back-filled readings dotted, live ones in the device's stroke, and nothing across a gap", () => {
+		const inStroke = (stroke: number[]) => series.find((s) => s.type === "line" && String(s.lineStyle?.type) === stroke.join());
+		expect(inStroke(lateStroke)?.data.filter(([, v]) => v !== null)).toHaveLength(4);
+		expect(inStroke(seriesStroke(1))?.data.map(([, v]) => v)).toEqual([4, 5, null, 5, 5, null]);
 	});
 
 	it("draws nothing of a device that is hidden", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, decimal, duration, hash, measured, plural, zone } from "./format";
+import { ago, decimal, duration, hash, measured, plural, tied, zone } from "./format";
 
 const s = 1000;
 const min = 60 * s;
@@ -39,4 +39,8 @@ describe("format", () => {
 		const offset = -new Date(0).getTimezoneOffset();
 		expect(zone(0)).toMatch(offset === 0 ? /^UTC$/ : /^UTC[+−]\d\d:\d\d$/);
 	});
+});
+
+it("numbers keep their units beside them", () => {
+	expect(tied("in 29 h (80 % between 4 °C and 20 hens)")).toBe("in 29\u00a0h (80\u00a0% between 4\u00a0°C and 20 hens)");
 });

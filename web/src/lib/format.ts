@@ -79,6 +79,9 @@ export function zone(at: string | number): string {
 /** A hash that fits a line: its first and last digits. */
 export const hash = (hex: string) => (hex.length > 16 ? `${hex.slice(0, 8)}…${hex.slice(-6)}` : hex);
 
+/** A sentence whose numbers keep their units on their line. */
+export const tied = (sentence: string) => sentence.replaceAll(/(?<=\d) (?=(?:%|°C|h|min)(?![\p{L}\d]))/gu, "\u00a0");
+
 /** How likely, in whole per cent. */
 export const percent = (probability: number) => `${Math.round(probability * 100)} %`;
 

@@ -19,6 +19,6 @@ it("counts a prediction down, with its interval and probability", () => {
 
 it("reads a driver's name, known or not", () => {
 	expect(driver("hoursLeftLow")).toBe("Until spoiled, at the earliest");
-	expect(driver("gapMinutes")).toBe("Gap minutes");
+	expect(driver("restMinutes")).toBe("Rest minutes");
 	expect(driver("minutes-out-of-band")).toBe("Minutes out of band");
 });

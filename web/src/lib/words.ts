@@ -25,6 +25,10 @@ export const kindWord: Record<AlertKind, string> = {
 	"excursion-forecast": "Will leave the band",
 	"spoilage-predicted": "Spoilage predicted",
 	anomaly: "Unusual pattern",
+	"device-silent": "Device silent",
+	"device-clock": "Device clock off",
+	"device-battery": "Battery low",
+	"device-calibration": "Calibration expired",
 };
 
 /** What kind of statement an alert is: counted from readings, or said by a model about what is not known yet. */
@@ -34,6 +38,11 @@ export const kindBasis: Record<AlertKind, string> = {
 	"spoilage-predicted":
 		"A prediction, not a measurement: a model of how bacteria grow, fed with the temperatures that were read. Nobody has tested the goods.",
 	anomaly: "A model's judgement: the readings do not look like those it learnt from. It does not say what is wrong.",
+	"device-silent": "Counted from when the device's newest readings were acquired. It is about the device, not the goods.",
+	"device-clock":
+		"Counted from when its frames were signed, by its own clock, against when they arrived. It is about the device, not the goods.",
+	"device-battery": "Counted from the signed readings of its battery. It is about the device, not the goods.",
+	"device-calibration": "Read from the date of its calibration on the ledger. It is about the device, not the goods.",
 };
 
 export const agreementWord: Record<Agreement, string> = {
@@ -76,6 +85,11 @@ const driverWords: Record<string, string> = {
 	lifeUsed: "Share of the shelf life used",
 	lifeUsedLow: "Share of the shelf life used, at least",
 	lifeUsedHigh: "Share of the shelf life used, at most",
+	hoursLeftNow: "Until spoiled, if it stays as warm as now",
+	probability: "How likely, within the time looked ahead",
+	temperature: "Temperature, last read",
+	gapMinutes: "Longest time without a reading",
+	count: "Bacterial count, most likely",
 	countLow: "Bacterial count, at least",
 	countHigh: "Bacterial count, at most",
 	usualLow: "Usual, from",
