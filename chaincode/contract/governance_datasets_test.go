@@ -30,8 +30,21 @@ func TestDatasetIsApprovedByAMajority(t *testing.T) {
 	w.must(maker, "datasets:Propose", datasetProposal("another"))
 	require.Len(t, *answer[[]provenance.Dataset](w, w.mustKeep(carrier, "datasets:List", provenance.Page{})), 2)
 	w.refused(carrier, "datasets:Propose", r, "conflict: dataset train was proposed by ManufacturerMSP with other content or by another organisation; propose it under another name")
-	r.Count++
-	w.refused(maker, "datasets:Propose", r, "conflict: dataset train was proposed by ManufacturerMSP with other content or by another organisation; propose it under another name")
+	for _, change := range []func(*provenance.DatasetProposal){
+		func(r *provenance.DatasetProposal) { r.Root[0]++ },
+		func(r *provenance.DatasetProposal) { r.Content = provenance.ContentFrames },
+		func(r *provenance.DatasetProposal) { r.Count++ },
+		func(r *provenance.DatasetProposal) { r.From++ },
+		func(r *provenance.DatasetProposal) { r.To++ },
+		func(r *provenance.DatasetProposal) { r.Devices = nil },
+		func(r *provenance.DatasetProposal) { r.Licence = "none" },
+		func(r *provenance.DatasetProposal) { r.Purposes = r.Purposes[1:] },
+		func(r *provenance.DatasetProposal) { r.Report[0]++ },
+	} {
+		r := datasetProposal("train")
+		change(&r)
+		w.refused(maker, "datasets:Propose", r, "conflict: dataset train was proposed by ManufacturerMSP with other content or by another organisation; propose it under another name")
+	}
 	w.refused(maker, "datasets:Approve", provenance.ByID{ID: "none"}, "not-found: dataset none is not on the ledger")
 	w.refused(maker, "datasets:Get", provenance.ByID{ID: "-"}, "invalid: dataset: '-' at position 1 is not allowed in an identifier (letters, digits, and . _ : - after the first)")
 }
@@ -84,6 +97,7 @@ func TestDatasetRevocation(t *testing.T) {
 	w.refused(carrier, "datasets:Approve", provenance.ByID{ID: "train"}, "conflict: CarrierMSP has objected to dataset train")
 	w.must(regulator, "datasets:Revoke", r)
 	require.Equal(t, provenance.DatasetRevoked, at[provenance.Dataset](w, "ds/train").Status)
+	w.mustKeep(regulator, "datasets:Revoke", r)
 	w.refused(maker, "datasets:Approve", provenance.ByID{ID: "train"}, "conflict: dataset train is revoked")
 
 	w.approvedDataset("own")
@@ -127,8 +141,17 @@ func TestTrainingRunsOnApprovedDatasetsOnly(t *testing.T) {
 	w.mustKeep(carrier, "training:Record", r) // what ran has run
 	const taken = "conflict: training run run was recorded by CarrierMSP with other content or by another organisation; record it under another name"
 	w.refused(maker, "training:Record", r, taken)
-	r.Seed++
-	w.refused(carrier, "training:Record", r, taken)
+	for _, change := range []func(*provenance.TrainingRequest){
+		func(r *provenance.TrainingRequest) { r.Code = "1ffce41" },
+		func(r *provenance.TrainingRequest) { r.Configuration[0]++ },
+		func(r *provenance.TrainingRequest) { r.Seed++ },
+		func(r *provenance.TrainingRequest) { r.Purpose = "anomaly" },
+		func(r *provenance.TrainingRequest) { r.Datasets = r.Datasets[1:] },
+	} {
+		again := r
+		change(&again)
+		w.refused(carrier, "training:Record", again, taken)
+	}
 	r = trainingRequest("n")
 	r.Datasets = []string{"more"}
 	w.refused(carrier, "training:Record", r, "conflict: dataset more is revoked, not approved")

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,10 @@ func TestModelFromProposalToActive(t *testing.T) {
 	w.refused(maker, "models:Evaluate", e, "forbidden: ManufacturerMSP trained model g 1.0; another organisation must evaluate it")
 	w.must(carrier, "models:Evaluate", e)
 	w.mustKeep(carrier, "models:Evaluate", e)
-	w.must(regulator, "models:Evaluate", e)
+	s, _, err := w.endorse(regulator, "models:Evaluate", e)
+	require.NoError(t, err)
+	require.Equal(t, []string{"m/g/1.0"}, s.sortedWrites(), "the link to the dataset stands")
+	require.NoError(t, w.commit(s))
 	evaluation := provenance.Evaluation{Organisation: carrier, Dataset: "held-back", Root: datasetProposal("held-back").Root, Metrics: e.Metrics, Report: e.Report, Time: start}
 	second := evaluation
 	second.Organisation = regulator
@@ -112,6 +116,8 @@ func TestModelRefusals(t *testing.T) {
 		w.refused(carrier, "models:Evaluate", evaluation(change), want)
 	}
 
+	w.refused(carrier, "models:Evaluate", evaluation(func(e *provenance.EvaluationRequest) { e.Report[0]++ }), "conflict: CarrierMSP has evaluated model g 1.0 on dataset held-back with other results")
+
 	name, ending := provenance.ModelName{Name: "g", Version: "1.0"}, provenance.ModelEnding{Name: "g", Version: "1.0", Reason: "Drift."}
 	w.refused(carrier, "models:Retire", ending, "forbidden: model g 1.0 is ManufacturerMSP's; only it may retire it")
 	w.refused(maker, "models:Retire", provenance.ModelEnding{Name: "g", Version: "1.0"}, "invalid: reason is missing")
@@ -130,6 +136,7 @@ func TestModelRefusals(t *testing.T) {
 	}
 	w.must(carrier, "models:Revoke", ending) // the second objection
 	require.Equal(t, provenance.ModelRevoked, at[provenance.Model](w, "m/g/1.0").Status)
+	w.mustKeep(carrier, "models:Revoke", ending)
 	w.refused(maker, "models:Retire", ending, "conflict: model g 1.0 is revoked")
 	w.refused(carrier, "models:Evaluate", evaluation(func(e *provenance.EvaluationRequest) { e.Dataset = "narrow" }), "conflict: dataset narrow may not be used for spoilage, only for [anomaly]")
 	w.approvedDataset("late")
@@ -162,4 +169,31 @@ func TestActivationLooksAtTheDataAgain(t *testing.T) {
 	w.refused(maker, "models:Activate", name, "conflict: model g 1.0 has 2 approvals, 3 are needed")
 	w.must(carrier, "models:Approve", name)
 	w.must(maker, "models:Activate", name)
+}
+
+func TestAnObjectionTakesTheModelsApprovalBack(t *testing.T) {
+	w := newScene(t)
+	w.trained()
+	name := provenance.ModelName{Name: "g", Version: "1.0"}
+	w.must(maker, "models:Propose", modelProposal("1.0"))
+	w.must(carrier, "models:Evaluate", evaluationRequest("1.0", "held-back"))
+	w.must(carrier, "models:Approve", name)
+	w.must(carrier, "models:Revoke", provenance.ModelEnding{Name: "g", Version: "1.0", Reason: "Looked again."})
+	w.must(maker, "models:Approve", name)
+	require.Equal(t, provenance.ModelProposed, at[provenance.Model](w, "m/g/1.0").Status)
+	w.must(regulator, "models:Approve", name)
+	require.Equal(t, provenance.ModelApproved, at[provenance.Model](w, "m/g/1.0").Status)
+}
+
+func TestEvaluationsAreBounded(t *testing.T) {
+	w := newScene(t)
+	w.approvedModel("1.0") // with one evaluation
+	for i := range maxEvaluations {
+		w.approvedDataset(fmt.Sprint("d", i))
+		if i == maxEvaluations-1 {
+			w.refused(regulator, "models:Evaluate", evaluationRequest("1.0", fmt.Sprint("d", i)), "conflict: model g 1.0 has 64 evaluations, no more are allowed")
+			return
+		}
+		w.must(regulator, "models:Evaluate", evaluationRequest("1.0", fmt.Sprint("d", i)))
+	}
 }

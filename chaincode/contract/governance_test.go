@@ -108,6 +108,7 @@ func (w *world) approvedModel(version string) {
 func statementOf(organisation string, reason ...string) provenance.Statement {
 	return provenance.Statement{Organisation: organisation, Reason: strings.Join(reason, ""), Time: start}
 }
+
 func TestOnlyAnActiveModelRaises(t *testing.T) {
 	w := newScene(t)
 	w.approvedModel("1.0")
@@ -134,7 +135,7 @@ func TestOnlyAnActiveModelRaises(t *testing.T) {
 func TestRevocationFlagsWhatIsDownstream(t *testing.T) {
 	w := newScene(t)
 	w.trained()
-	const models = 2*maxFlagged + 7
+	const models = 3 * maxFlagged // no call finds too few to be the last
 	for i := range models {
 		w.must(maker, "models:Propose", modelProposal(fmt.Sprint("v", i)))
 	}
@@ -164,6 +165,9 @@ func TestRevocationFlagsWhatIsDownstream(t *testing.T) {
 	require.Equal(t, models, flagged())
 	require.True(t, at[provenance.Dataset](w, "ds/train").Flagging.Done)
 	w.mustKeep(regulator, "governance:Flag", provenance.ByID{ID: "train"})
+	w.must(carrier, "datasets:Revoke", provenance.DatasetRevocation{ID: "train", Reason: "It did."}) // does not begin again
+	require.True(t, at[provenance.Dataset](w, "ds/train").Flagging.Done)
+	require.Equal(t, models, flagged())
 	require.Equal(t, []provenance.ModelFlag{{Dataset: "train", Use: provenance.UseTraining, Time: start}}, at[provenance.Model](w, "m/g/v0").Flags)
 	w.must(maker, "datasets:Revoke", provenance.DatasetRevocation{ID: "held-back", Reason: "no"})
 	require.Equal(t, provenance.UseEvaluation, at[provenance.Model](w, "m/g/v3").Flags[1].Use)
