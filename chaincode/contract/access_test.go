@@ -67,6 +67,45 @@ func TestWhoMayCall(t *testing.T) {
 		{"alerts:Acknowledge", constant(provenance.AcknowledgeRequest{Shipment: "ship", ID: "standing", Person: "Q", Comment: "seen"}), parties},
 		{"alerts:Get", constant(provenance.AlertName{Shipment: "ship", ID: "standing"}), all},
 		{"alerts:List", constant(provenance.ByID{ID: "ship"}), all},
+		{"registry:Register", constant(provenance.LicenceRequest{Key: "7654321", From: start}), registered}, // each its own
+		{"registry:Register", constant(provenance.LicenceRequest{Key: makerPrefix, From: start}), []string{maker}},
+		{"registry:End", constant(provenance.LicenceEnd{Key: makerPrefix, At: start + minute}), []string{maker}},
+		{"registry:DeclareRole", constant(provenance.RoleRequest{Role: provenance.RoleCarrier, From: start}), registered},
+		{"registry:EndRole", constant(provenance.RoleEnd{Role: provenance.RoleManufacturer, At: start + minute}), []string{maker}},
+		{"registry:Get", constant(provenance.ByID{ID: makerPrefix}), all},
+		{"registry:List", constant(provenance.Page{}), all},
+		{"registry:Roles", constant(provenance.ByID{ID: maker}), all},
+		{"registry:Licensee", constant(provenance.LicenseeRequest{ID: thing(1), At: start}), all},
+		{"events:Capture", func(w *world, _ string) any {
+			return captureArgument(w, false, object("OBSERVE", "storing", start, thing(77)))
+		}, registered}, // of goods that nobody has seen
+		{"events:Capture", func(w *world, _ string) any {
+			return captureArgument(w, false, object("OBSERVE", "storing", start+minute, thing(1)))
+		}, []string{maker}},
+		{"events:Capture", func(w *world, _ string) any {
+			return captureArgument(w, false, object("OBSERVE", "receiving", start+minute, thing(2)))
+		}, parties}, // it is offered to the carrier
+		{"events:Get", func(w *world, _ string) any { return provenance.EventName{Hash: w.item(thing(1)).LastEvent} }, all},
+		{"events:Job", func(w *world, _ string) any {
+			event := at[provenance.Event](w, provenance.EventKey(w.item(thing(1)).LastEvent))
+			return provenance.CaptureName{Organisation: maker, ID: event.Capture}
+		}, all},
+		{"events:Item", constant(provenance.GoodsName{ID: thing(1)}), all},
+		{"custody:Offer", constant(provenance.OfferRequest{ID: "h9", To: carrier, Goods: []string{thing(3)}}), []string{maker}},
+		{"custody:Offer", constant(provenance.OfferRequest{ID: "h9", To: carrier, Shipment: "ship"}), []string{maker}},
+		{"custody:Accept", constant(provenance.ByID{ID: "h1"}), []string{carrier}},
+		{"custody:Refuse", constant(provenance.RefuseRequest{ID: "h1", Reason: "x"}), []string{carrier}},
+		{"custody:Withdraw", constant(provenance.RefuseRequest{ID: "h1", Reason: "x"}), []string{maker}},
+		{"custody:Get", constant(provenance.ByID{ID: "h1"}), all},
+		{"custody:Holder", constant(provenance.HolderRequest{Goods: thing(1)}), all},
+		{"recalls:Open", constant(provenance.RecallRequest{ID: "r9", Goods: []string{thing(3)}, Reason: "x"}), []string{maker}},
+		{"recalls:Freeze", constant(provenance.FreezeRequest{Recall: "r1", Edges: []provenance.RecallEdge{{From: lotA, To: thing(1)}}}), []string{maker}},
+		{"recalls:Answer", constant(provenance.AnswerRequest{Recall: "r1", Goods: []string{lotA}, Answer: provenance.AnswerSold, Person: "Q"}), []string{maker}},
+		{"recalls:Close", constant(provenance.CloseRecall{ID: "r1", Conclusion: "x"}), []string{maker}},
+		{"recalls:Get", constant(provenance.ByID{ID: "r1"}), all},
+		{"recalls:List", constant(provenance.Page{}), all},
+		{"recalls:Thing", constant(provenance.RecalledName{Recall: "r1", ID: lotA}), all},
+		{"recalls:Things", constant(provenance.RecalledPage{Recall: "r1"}), all},
 		{"checkpoints:Anchor", func(_ *world, caller string) any {
 			return provenance.AnchorRequest{Note: signedCheckpoint(caller, 9, 1)}
 		}, registered},
@@ -113,6 +152,11 @@ func newScene(t testing.TB) *world {
 	w.must(maker, "alerts:Raise", alertRequest("standing"))
 	w.must(maker, "checkpoints:Anchor", provenance.AnchorRequest{Note: signedCheckpoint(maker, 5, 1)})
 	w.must(carrier, "checkpoints:Anchor", provenance.AnchorRequest{Note: signedCheckpoint(carrier, 5, 2)})
+	w.must(maker, "registry:Register", provenance.LicenceRequest{Key: makerPrefix, From: start})
+	w.must(maker, "registry:DeclareRole", provenance.RoleRequest{Role: provenance.RoleManufacturer, From: start})
+	w.report(maker, object("ADD", "commissioning", start, thing(1), thing(2), thing(3)).with("ilmd", fields{"cbvmda:lotNumber": "A1"}))
+	w.must(maker, "custody:Offer", provenance.OfferRequest{ID: "h1", To: carrier, Goods: []string{thing(2)}})
+	w.must(maker, "recalls:Open", provenance.RecallRequest{ID: "r1", Goods: []string{lotA}, Reason: "exercise", Drill: true})
 	return w
 }
 

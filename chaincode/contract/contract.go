@@ -32,6 +32,10 @@ func New() (*contractapi.ContractChaincode, error) {
 		&training{shell("training", "Runs that made weights out of datasets")},
 		&policies{shell("policies", "Rules that the organisations set by vote")},
 		&governance{shell("governance", "What follows from a revocation")},
+		&registry{shell("registry", "Whose company prefixes and GLNs are, and who does what in the trade")},
+		&events{shell("events", "EPCIS events, and the goods that they are about")},
+		&custody{shell("custody", "Handovers, by two signatures")},
+		&recalls{shell("recalls", "Goods called back, and what became of them")},
 		&checkpoints{shell("checkpoints", "Signed checkpoints of the log, and contradictions between them")},
 	)
 	if err != nil {

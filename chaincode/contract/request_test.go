@@ -71,6 +71,8 @@ func TestABrokenStateIsAnErrorNotAPanic(t *testing.T) {
 	for function, request := range map[string]any{
 		"devices:Get": provenance.ByID{ID: "s1"}, "devices:List": provenance.Page{}, "shipments:Get": provenance.ByID{ID: "ship"},
 		"lanes:Claim": provenance.LaneClaim{Owner: "x"}, "alerts:Raise": alertRequest("n"), "organisations:List": provenance.Page{},
+		"registry:Get": provenance.ByID{ID: makerPrefix}, "custody:Get": provenance.ByID{ID: "h1"}, "events:Item": provenance.GoodsName{ID: thing(1)},
+		"events:Capture": captureArgument(t, true, object("OBSERVE", "storing", start, thing(1))), "recalls:Get": provenance.ByID{ID: "r1"},
 		"checkpoints:Anchor": provenance.AnchorRequest{Note: "x"}, "readings:Head": provenance.HeadName{Device: "s1", Epoch: 1},
 	} {
 		_, err := w.submit(maker, function, request)
@@ -103,6 +105,9 @@ func FuzzInvoke(f *testing.F) {
 		f.Add(i, []byte(`{"id":"s1"}`))
 		if function == "readings:Commit" {
 			f.Add(i, w.batch(maker, 0, 2, shot{device: "s1", sequence: 2, count: 3}))
+		}
+		if function == "events:Capture" {
+			f.Add(i, captureArgument(f, true, packing("ADD", pallet(1), start, thing(1), thing(9)).with("childQuantityList", quantities(lotA))))
 		}
 	}
 	for _, request := range []any{alertRequest("n"), opening("n", carrier), modelRequest("2"), provenance.EnrolRequest{Devices: []provenance.Enrolment{enrolment("n", 0)}}} {

@@ -79,6 +79,9 @@ func DecodeState(key string, value []byte) (any, error) {
 		"x":  func() any { return new(provenance.Contradiction) },
 	}[prefix]
 	if v == nil {
+		v = goodsKinds[prefix]
+	}
+	if v == nil {
 		return nil, fmt.Errorf("state key %q is of no known kind", key)
 	}
 	state := v()
@@ -124,5 +127,5 @@ func stateKey(state any) string {
 	case *provenance.Contradiction:
 		return provenance.ContradictionKey(s.Size)
 	}
-	return ""
+	return goodsKey(state)
 }

@@ -1,0 +1,362 @@
+package contract
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hyperledger/fabric-contract-api-go/v2/contractapi"
+
+	"github.com/trailmark/trailmark/chaincode/epcis"
+	"github.com/trailmark/trailmark/chaincode/evidence"
+	"github.com/trailmark/trailmark/chaincode/provenance"
+)
+
+// Limits of events.
+const (
+	maxRefusalText   = 400 // bytes of a refusal that is recorded
+	maxRefusalsNamed = 10  // in the refusal of a whole capture
+	maxVocabulary    = 256 // bytes of a word or a place
+)
+
+// events records what happened to goods.
+type events struct{ contractapi.Contract }
+
+func (*events) GetEvaluateTransactions() []string { return []string{"Get", "Job", "Item"} }
+
+// Capture records the events of one transaction, in their order. The argument is what evidence.EncodeCapture writes. A capture that
+// stands, with the same bytes, is not recorded again.
+func (*events) Capture(tx *transaction) (string, error) {
+	argument := tx.stub.GetArgs()[1]
+	capture, err := evidence.DecodeCapture(argument)
+	if err != nil {
+		return "", err
+	}
+	if err := checkIdentifiers("capture", capture.ID); err != nil {
+		return "", err
+	}
+	key := provenance.CaptureKey(tx.organisation, capture.ID)
+	standing, err := load[provenance.Capture](tx, key)
+	if err != nil {
+		return "", err
+	}
+	digest := provenance.Hash(sha256.Sum256(argument))
+	switch {
+	case standing != nil && standing.Argument == digest:
+		return reply(standing)
+	case standing != nil:
+		return "", provenance.Conflictf("capture %s of %s stands with other content", capture.ID, tx.organisation)
+	}
+	if err := tx.mustHandleGoods(tx.organisation); err != nil {
+		return "", err
+	}
+	record := &provenance.Capture{Organisation: tx.organisation, ID: capture.ID, Argument: digest, Captured: tx.now, Events: uint32(len(capture.Events)), Refused: []provenance.EventRefusal{}}
+	if err := tx.recordEvents(capture, record); err != nil {
+		return "", err
+	}
+	if len(record.Refused) > 0 && !capture.Proceed {
+		return "", refusedWhole(record)
+	}
+	if err := tx.put(key, record); err != nil {
+		return "", err
+	}
+	return reply(record)
+}
+
+// heard is an event of a capture on its way to its verdict.
+type heard struct {
+	said
+	record  *provenance.Event
+	refusal error
+}
+
+// recordEvents gives each event its verdict, and records what is good.
+func (tx *transaction) recordEvents(capture *evidence.Capture, record *provenance.Capture) error {
+	all := make([]heard, len(capture.Events))
+	parallel(len(all), func(i int) { all[i].refusal = all[i].listen(capture.Events[i]) })
+	g := newGround(tx)
+	if err := g.prefetchEvents(all); err != nil {
+		return err
+	}
+	for i := range all {
+		h := &all[i]
+		err := h.refusal
+		if err == nil {
+			h.record.Organisation, h.record.Capture, h.record.Position, h.record.Captured = tx.organisation, capture.ID, uint32(i), tx.now
+			err = g.capture(h)
+		}
+		refusal := new(provenance.Error)
+		switch {
+		case err == nil:
+			record.Recorded++
+		case errors.As(err, &refusal):
+			text := strings.ToValidUTF8(refusal.Message[:min(len(refusal.Message), maxRefusalText)], "")
+			record.Refused = append(record.Refused, provenance.EventRefusal{Position: uint32(i), Code: refusal.Code, Message: text})
+		default:
+			return fmt.Errorf("event %d: %w", i, err)
+		}
+	}
+	return g.write()
+}
+
+// refusedWhole refuses a capture that is to be recorded as a whole, and names its events.
+func refusedWhole(record *provenance.Capture) error {
+	parts := []string{}
+	for _, r := range record.Refused[:min(len(record.Refused), maxRefusalsNamed)] {
+		parts = append(parts, fmt.Sprintf("event %d: %s: %s", r.Position, r.Code, r.Message))
+	}
+	if more := len(record.Refused) - len(parts); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return &provenance.Error{Code: record.Refused[0].Code, Message: strings.Join(parts, "; ")}
+}
+
+// listen reads an event and checks all that needs no ledger.
+func (h *heard) listen(captured evidence.CapturedEvent) error {
+	event, err := epcis.NewEvent(captured.Fields, captured.Context)
+	if err != nil {
+		return provenance.Invalidf("%v", err)
+	}
+	if problems := event.Validate(); len(problems) > 0 {
+		return provenance.Invalidf("%v (%d problems)", problems[0], len(problems))
+	}
+	pre, err := event.PreHash(epcis.CBV20)
+	if err != nil {
+		return provenance.Invalidf("%v", err)
+	}
+	h.Facts = event.Facts()
+	h.record = &provenance.Event{
+		Hash: sha256.Sum256([]byte(pre)), Digest: captured.Digest(), Time: provenance.TimeOf(h.EventTime), Type: h.Type, Action: h.Action,
+		BizStep: h.BizStep, Disposition: h.Disposition, ReadPoint: h.ReadPoint, BizLocation: h.BizLocation,
+	}
+	if err := checkTime("eventTime", h.record.Time); err != nil {
+		return err
+	}
+	for _, word := range []string{h.Type, h.Action, h.BizStep, h.Disposition, h.ReadPoint, h.BizLocation} {
+		if len(word) > maxVocabulary {
+			return provenance.Invalidf("%.40s… has %d bytes, at most %d are allowed", word, len(word), maxVocabulary)
+		}
+	}
+	if err := h.listGoods(event.Fields()); err != nil {
+		return err
+	}
+	if n := h.size(); n > provenance.MaxObjectsInEvent {
+		return provenance.Invalidf("the event is about %d things and lots, at most %d are allowed", n, provenance.MaxObjectsInEvent)
+	}
+	h.record.Parent = h.Parent
+	h.record.Objects = uint32(len(h.EPCs) + len(h.Quantities) + len(h.Children) + len(h.ChildQuantities) +
+		len(h.Inputs) + len(h.InputQuantities) + len(h.Outputs) + len(h.OutputQuantities))
+	return nil
+}
+
+func (h *heard) listGoods(fields []byte) (err error) {
+	if h.whole, err = objectsOf(slices.Concat(h.EPCs, h.Children), slices.Concat(h.Quantities, h.ChildQuantities)); err != nil {
+		return err
+	}
+	if h.inputs, err = objectsOf(h.Inputs, h.InputQuantities); err != nil {
+		return err
+	}
+	if h.outputs, err = objectsOf(h.Outputs, h.OutputQuantities); err != nil {
+		return err
+	}
+	if h.Parent != "" {
+		if _, err := checkGoods(h.Parent); err != nil {
+			return err
+		}
+		if known, ok := epcis.Identify(h.Parent); !ok || !isPlace(known) {
+			h.parent = h.Parent
+		}
+	}
+	if h.TransformationID != "" {
+		if _, err := checkGoods(h.TransformationID); err != nil {
+			return err
+		}
+	}
+	h.lot = lotOf(fields, slices.Concat(h.whole.things, h.outputs.things))
+	return nil
+}
+
+// lotOf is the lot that an event's master data put its things in: those must be of one trade item.
+func lotOf(fields []byte, things []string) string {
+	if len(things) == 0 {
+		return ""
+	}
+	event := map[string]json.RawMessage{}
+	data := map[string]json.RawMessage{}
+	if json.Unmarshal(fields, &event) != nil || json.Unmarshal(event["ilmd"], &data) != nil {
+		return ""
+	}
+	var number string
+	for name, value := range data {
+		if name[strings.LastIndexAny(name, ":#/")+1:] == "lotNumber" {
+			var text string
+			if json.Unmarshal(value, &text) == nil && (number == "" || text < number) { // one, whatever the order
+				number = text
+			}
+		}
+	}
+	first, ok := epcis.Identify(things[0])
+	if !ok || first.Key != "GTIN" || number == "" {
+		return ""
+	}
+	for _, thing := range things[1:] {
+		if other, ok := epcis.Identify(thing); !ok || other.Key != first.Key || other.Value != first.Value {
+			return ""
+		}
+	}
+	lot := epcis.Canonical("https://id.gs1.org/01/" + first.Value + "/10/" + url.PathEscape(number))
+	if known, ok := epcis.Identify(lot); !ok || known.Lot == "" {
+		return ""
+	}
+	return lot
+}
+
+// prefetchEvents reads what judging the events will ask for.
+func (g *ground) prefetchEvents(all []heard) error {
+	keys, goods, seen := []string{}, []string{}, map[string]bool{}
+	for i := range all {
+		h := &all[i]
+		if h.refusal != nil {
+			continue
+		}
+		if key := provenance.EventKey(h.record.Hash); !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+		goods = append(goods, h.goods()...)
+		if h.lot != "" {
+			goods = append(goods, h.lot)
+		}
+		for _, id := range h.goods() {
+			if key := provenance.LinkKey(h.parent, id); h.parent != "" && !seen[key] {
+				seen[key] = true
+				keys = append(keys, key)
+			}
+		}
+	}
+	if len(goods) > provenance.MaxObjectsInCapture {
+		return provenance.Invalidf("the events are about %d things and lots, at most %d are allowed in one capture", len(goods), provenance.MaxObjectsInCapture)
+	}
+	if err := g.tx.prefetch(keys); err != nil {
+		return err
+	}
+	return g.prefetch(goods)
+}
+
+// capture judges one event and records it.
+func (g *ground) capture(h *heard) error {
+	key := provenance.EventKey(h.record.Hash)
+	standing, err := load[provenance.Event](g.tx, key)
+	if err != nil {
+		return err
+	}
+	d := g.draft(h.record)
+	switch {
+	case standing != nil:
+		if err := d.declare(standing, h); err != nil {
+			return err
+		}
+	case h.Error != nil: // of an event that the ledger never had
+		h.record.Error = declaration(h)
+	default:
+		if err := d.place(); err != nil {
+			return err
+		}
+		if err := d.apply(&h.said); err != nil {
+			return err
+		}
+	}
+	if standing != nil {
+		h.record = standing
+	}
+	if err := g.tx.put(key, h.record); err != nil {
+		return err
+	}
+	d.keep()
+	return nil
+}
+
+// place flags an event by when and where it happened.
+func (d *draft) place() error {
+	if d.event.Time > d.tx.now+provenance.MaxClockSkew {
+		d.event.Flags |= provenance.FutureEvent
+	}
+	known, ok := epcis.Identify(d.event.ReadPoint)
+	if !ok {
+		return nil
+	}
+	_, owner, err := d.tx.licensee(known, d.event.Time)
+	if err == nil && owner != "" && owner != d.tx.organisation {
+		d.event.Flags |= provenance.ForeignPlace
+	}
+	return err
+}
+
+// declare notes that an event which stands was declared to be wrong. What it did to the goods stays: corrections add.
+func (d *draft) declare(standing *provenance.Event, h *heard) error {
+	switch {
+	case h.Error == nil || standing.Error != nil:
+		return provenance.Conflictf("%s: event %s was captured by %s (capture %s, event %d)", provenance.DuplicateEvent, standing.Hash, standing.Organisation, standing.Capture, standing.Position)
+	case standing.Organisation != d.tx.organisation:
+		return provenance.Forbiddenf("event %s was captured by %s, who alone declares it to be wrong", standing.Hash, standing.Organisation)
+	}
+	for _, id := range h.goods() {
+		item, err := d.item(id)
+		if err != nil {
+			return err
+		}
+		if item != nil && !item.Lot {
+			d.mine(item).Flags |= provenance.DeclaredWrong
+		}
+	}
+	standing.Flags |= provenance.DeclaredWrong
+	standing.Error = declaration(h)
+	return nil
+}
+
+func declaration(h *heard) *provenance.EventDeclaration {
+	return &provenance.EventDeclaration{
+		Capture: h.record.Capture, Position: h.record.Position, Digest: h.record.Digest,
+		Reason: h.Error.Reason[:min(len(h.Error.Reason), maxVocabulary)], Recorded: h.record.Captured,
+	}
+}
+
+// Get answers with an event.
+func (*events) Get(tx *transaction, argument string) (string, error) {
+	request, err := decode[provenance.EventName](argument, maxArgument)
+	if err != nil {
+		return "", err
+	}
+	event, err := load[provenance.Event](tx, provenance.EventKey(request.Hash))
+	return found(event, err, fmt.Sprintf("event %s is not on the ledger", request.Hash))
+}
+
+// Job answers with what became of a capture.
+func (*events) Job(tx *transaction, argument string) (string, error) {
+	request, err := decode[provenance.CaptureName](argument, maxArgument)
+	if err != nil {
+		return "", err
+	}
+	if err := checkIdentifiers("organisation", request.Organisation, "capture", request.ID); err != nil {
+		return "", err
+	}
+	capture, err := load[provenance.Capture](tx, provenance.CaptureKey(request.Organisation, request.ID))
+	return found(capture, err, fmt.Sprintf("capture %s of %s is not on the ledger", request.ID, request.Organisation))
+}
+
+// Item answers with what the ledger knows of an item or a lot.
+func (*events) Item(tx *transaction, argument string) (string, error) {
+	request, err := decode[provenance.GoodsName](argument, maxArgument)
+	if err != nil {
+		return "", err
+	}
+	item, err := newGround(tx).knownGoods(request.ID)
+	if err != nil {
+		return "", err
+	}
+	return reply(item)
+}
