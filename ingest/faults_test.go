@@ -495,3 +495,13 @@ func TestCableCarries(t *testing.T) { // the tool must not be what passes the te
 	_, err = io.ReadFull(conn, make([]byte, 1))
 	require.NoError(t, err)
 }
+
+// A burst that is larger than the whole spool must go through it in parts; taken as one group it would never fit.
+func TestGroupsFitIntoASmallSpool(t *testing.T) {
+	in := &intake{arrivals: make(chan arrival, maxQueued), group: 32 << 10}
+	for range maxQueued {
+		in.arrivals <- arrival{body: make([]byte, 200)}
+	}
+	group := in.gather(<-in.arrivals)
+	require.LessOrEqual(t, len(group)*(200+recordCost), 32<<10+200+recordCost)
+}

@@ -14,6 +14,7 @@ import (
 const (
 	groupMessages = 1024 // most messages that share a sync
 	groupBytes    = 1 << 20
+	recordCost    = 256 // bytes that the spool may add to a message
 	maxAside      = 512 // messages set aside because the ledger or the quarantine cannot be reached
 	retryEvery    = time.Second
 )
@@ -29,6 +30,7 @@ type intake struct {
 	state      *conditions
 	logger     *slog.Logger
 	arrivals   chan arrival
+	group      int // most bytes that share a sync: a group that is larger than the whole spool could never be stored
 	seen       memory
 	tracing    *tracing
 }
@@ -93,11 +95,11 @@ func (in *intake) verify(ctx context.Context, groups chan<- []judged) {
 
 // gather takes what is waiting, without waiting for more.
 func (in *intake) gather(first arrival) []arrival {
-	group, size := append(make([]arrival, 0, min(groupMessages, len(in.arrivals)+1)), first), len(first.body)
-	for len(group) < groupMessages && size < groupBytes {
+	group, size := append(make([]arrival, 0, min(groupMessages, len(in.arrivals)+1)), first), len(first.body)+recordCost
+	for len(group) < groupMessages && size < in.group {
 		select {
 		case a := <-in.arrivals:
-			group, size = append(group, a), size+len(a.body)
+			group, size = append(group, a), size+len(a.body)+recordCost
 		default:
 			return group
 		}

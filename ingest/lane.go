@@ -142,7 +142,8 @@ func (l *lane) receive(ctx context.Context, fence uint64) error {
 	a := l.app
 	in := &intake{
 		name: l.name, judge: newJudge(a.cfg.Organisation, l.number, a.registry, a.deps.Heads, a.deps.Clock), log: l.log,
-		quarantine: a.quarantine, metrics: a.metrics, state: &a.state, logger: l.logger, arrivals: make(chan arrival, maxQueued), tracing: l.tracing,
+		quarantine: a.quarantine, metrics: a.metrics, state: &a.state, logger: l.logger, arrivals: make(chan arrival, maxQueued),
+		group: int(min(groupBytes, a.cfg.SpoolBytes/4)), tracing: l.tracing,
 	}
 	room := semaphore.NewWeighted(a.cfg.LaneHeld)
 	var working sync.WaitGroup
