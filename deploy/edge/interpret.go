@@ -56,10 +56,9 @@ func (in *interpreter) read(ctx context.Context, topic string, body []byte, rede
 
 func (in *interpreter) readSenML(ctx context.Context, topic string, body []byte, redelivered bool, now time.Time) (meaning, error) {
 	var m meaning
-	measurements, err := senml.Decode(body)
-	if err != nil {
-		m.problems = []string{"SenML: " + err.Error()}
-		return m, nil
+	measurements, unreadable := senml.Decode(body)
+	if unreadable != nil {
+		m.problems = []string{"SenML: " + unreadable.Error()}
 	}
 	for i := range measurements {
 		if measurements[i].Relative && m.relative == nil {
@@ -68,6 +67,7 @@ func (in *interpreter) readSenML(ctx context.Context, topic string, body []byte,
 		}
 	}
 	if m.relative != nil && redelivered {
+		var err error
 		if m.again, err = in.seen(ctx, m.relative); err != nil || m.again {
 			return m, err
 		}

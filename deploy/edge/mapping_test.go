@@ -12,8 +12,19 @@ func TestMatches(t *testing.T) {
 		filter, topic string
 		want          bool
 	}{
-		{"a/b", "a/b", true}, {"a/+", "a/b", true}, {"a/#", "a", true}, {"a/#", "a/b/c", true}, {"#", "x/y", true}, {"+/b", "a/b", true},
-		{"a/+", "a", false}, {"a/+", "a/b/c", false}, {"a", "a/b", false}, {"a/b", "a", false}, {"a/+/c", "a/b/d", false}, {"+", "", true}, {"a/+", "a/", true},
+		{"a/b", "a/b", true},
+		{"a/+", "a/b", true},
+		{"a/#", "a", true},
+		{"a/#", "a/b/c", true},
+		{"#", "x/y", true},
+		{"+/b", "a/b", true},
+		{"a/+", "a", false},
+		{"a/+", "a/b/c", false},
+		{"a", "a/b", false},
+		{"a/b", "a", false},
+		{"a/+/c", "a/b/d", false},
+		{"+", "", true},
+		{"a/+", "a/", true},
 	} {
 		require.Equal(t, c.want, matches(c.filter, c.topic), "%s %s", c.filter, c.topic)
 	}

@@ -24,7 +24,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 		return err
 	}
 	if config.Listen != "" {
-		listener, err := net.Listen("tcp", config.Listen)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Listen)
 		if err != nil {
 			return errors.Join(fmt.Errorf("listening for metrics: %w", err), e.close())
 		}

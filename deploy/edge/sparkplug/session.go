@@ -64,13 +64,13 @@ func (n *Nodes) Take(topic Topic, body []byte) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if topic.Kind == NodeDeath {
+	if topic.Kind == nodeDeath {
 		return n.death(topic, p), nil
 	}
 	node := n.nodes[topic.Node()]
 	var result Result
 	switch {
-	case topic.Kind == NodeBirth:
+	case topic.Kind == nodeBirth:
 		if len(n.nodes) >= maxNodes && node == nil {
 			return result, fmt.Errorf("more than %d edge nodes", maxNodes)
 		}
@@ -80,19 +80,19 @@ func (n *Nodes) Take(topic Topic, body []byte) (Result, error) {
 		if p.sequence != nil {
 			node.Sequence = *p.sequence
 		}
-	case node == nil && (topic.Kind == DeviceBirth || hasAliases(p)):
+	case node == nil && (topic.Kind == deviceBirth || hasAliases(p)):
 		return Result{Rebirth: true}, fmt.Errorf("edge node %s has not announced itself (no NBIRTH was seen), so its aliases are unknown", topic.Node())
 	case node != nil && p.sequence != nil:
 		result.Rebirth = *p.sequence != (node.Sequence+1)%256
 		node.Sequence = *p.sequence
 	}
 	switch topic.Kind {
-	case DeviceDeath:
+	case deviceDeath:
 		node.forget(topic.Device)
 		result.Changed = true
 		return result, nil
-	case NodeBirth, DeviceBirth:
-		if topic.Kind == DeviceBirth {
+	case nodeBirth, deviceBirth:
+		if topic.Kind == deviceBirth {
 			node.forget(topic.Device)
 		}
 		if err := node.learn(topic.Device, p); err != nil {

@@ -14,8 +14,12 @@ type Topic struct {
 
 // The kinds of message that carry readings, or end them.
 const (
-	NodeBirth, NodeData, NodeDeath       = "NBIRTH", "NDATA", "NDEATH"
-	DeviceBirth, DeviceData, DeviceDeath = "DBIRTH", "DDATA", "DDEATH"
+	nodeBirth   = "NBIRTH"
+	nodeData    = "NDATA"
+	nodeDeath   = "NDEATH"
+	deviceBirth = "DBIRTH"
+	deviceData  = "DDATA"
+	deviceDeath = "DDEATH"
 )
 
 // ErrOther means a message that is Sparkplug's but carries no readings: commands and state.
@@ -41,11 +45,11 @@ func ParseTopic(topic string) (Topic, error) {
 		t.Device = parts[4]
 	}
 	switch t.Kind {
-	case NodeBirth, NodeData, NodeDeath:
+	case nodeBirth, nodeData, nodeDeath:
 		if t.Device != "" {
 			return t, fmt.Errorf("topic %.200q: %s is of an edge node and names no device", topic, t.Kind)
 		}
-	case DeviceBirth, DeviceData, DeviceDeath:
+	case deviceBirth, deviceData, deviceDeath:
 		if t.Device == "" {
 			return t, fmt.Errorf("topic %.200q: %s names a device", topic, t.Kind)
 		}
