@@ -259,6 +259,15 @@ async function alone() {
 	);
 	say("rows keep their places under the pointer, and move when it has gone");
 
+	// Four alerts at once take no more room than two and a line.
+	const base = find(node.world.alerts, "excursion-1");
+	for (const n of [1, 2, 3, 4]) node.emit("alert", { ...base, id: `crowd-${n}`, shipment: "FISH-3307", acknowledgement: undefined });
+	await page.getByText("2 more new alerts").waitFor();
+	must((await page.locator("[data-alarm]").count()) === 2, "more than two notices cover the page");
+	await page.getByRole("button", { name: /^Dismiss all/ }).click();
+	must((await page.locator("[data-alarm]").count()) === 0, "notices stay although they were dismissed");
+	say("notices of new alerts stack at most two high");
+
 	// A second tab needs no link of its own.
 	const tab = await page.context().newPage();
 	await tab.goto(`${node.origin}/alerts`);
