@@ -68,6 +68,14 @@ func (s *said) size() int {
 	return n
 }
 
+// node is the identifier under which a transformation is linked.
+func (s *said) node(event provenance.Hash, organisation string) string {
+	if s.TransformationID != "" {
+		return provenance.TransformationNode(organisation, s.TransformationID)
+	}
+	return provenance.EventNode(event)
+}
+
 // goods lists all that the event speaks of.
 func (s *said) goods() []string {
 	all := slices.Concat(s.whole.things, s.whole.lots, s.inputs.things, s.inputs.lots, s.outputs.things, s.outputs.lots)
@@ -80,7 +88,7 @@ func (s *said) goods() []string {
 // apply judges the event and makes its changes in the draft.
 func (d *draft) apply(s *said) error {
 	if s.Type == "TransformationEvent" {
-		return d.transform(s)
+		return d.transform(s, s.node(d.event.Hash, d.tx.organisation))
 	}
 	switch {
 	case s.Type == "AggregationEvent" && s.Action == "ADD" && s.parent != "":

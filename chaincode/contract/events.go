@@ -215,36 +215,79 @@ func lotOf(fields []byte, things []string) string {
 	return lot
 }
 
-// prefetchEvents reads what judging the events will ask for.
+// prefetchEvents reads what judging the events will ask for, in few exchanges with the peer.
 func (g *ground) prefetchEvents(all []heard) error {
-	keys, goods, seen := []string{}, []string{}, map[string]bool{}
+	keys, goods := []string{}, []string{}
 	for i := range all {
 		h := &all[i]
 		if h.refusal != nil {
 			continue
 		}
-		if key := provenance.EventKey(h.record.Hash); !seen[key] {
-			seen[key] = true
-			keys = append(keys, key)
-		}
+		keys = append(append(keys, provenance.EventKey(h.record.Hash)), h.links(g.tx.organisation)...)
 		goods = append(goods, h.goods()...)
 		if h.lot != "" {
 			goods = append(goods, h.lot)
-		}
-		for _, id := range h.goods() {
-			if key := provenance.LinkKey(h.parent, id); h.parent != "" && !seen[key] {
-				seen[key] = true
-				keys = append(keys, key)
-			}
 		}
 	}
 	if len(goods) > provenance.MaxObjectsInCapture {
 		return provenance.Invalidf("the events are about %d things and lots, at most %d are allowed in one capture", len(goods), provenance.MaxObjectsInCapture)
 	}
-	if err := g.tx.prefetch(keys); err != nil {
+	slices.Sort(keys)
+	if err := g.tx.prefetch(slices.Compact(keys)); err != nil {
 		return err
 	}
-	return g.prefetch(goods)
+	if err := g.prefetch(goods); err != nil {
+		return err
+	}
+	return g.prefetchLicences(all, goods)
+}
+
+// links gives the keys of the links that the event may make or end.
+func (h *heard) links(organisation string) []string {
+	keys := []string{}
+	if h.parent != "" {
+		for _, id := range slices.Concat(h.whole.things, h.whole.lots) {
+			keys = append(keys, provenance.LinkKey(h.parent, id))
+		}
+	}
+	if h.lot != "" {
+		for _, id := range slices.Concat(h.whole.things, h.outputs.things) {
+			keys = append(keys, provenance.LinkKey(h.lot, id))
+		}
+	}
+	node := h.node(h.record.Hash, organisation)
+	for _, id := range slices.Concat(h.inputs.things, h.inputs.lots) {
+		keys = append(keys, provenance.LinkKey(id, node))
+	}
+	for _, id := range slices.Concat(h.outputs.things, h.outputs.lots) {
+		keys = append(keys, provenance.LinkKey(node, id))
+	}
+	return keys
+}
+
+// prefetchLicences reads whose the goods are that are new, and the places.
+func (g *ground) prefetchLicences(all []heard, goods []string) error {
+	keys, asked := []string{}, map[string]bool{}
+	ask := func(id string) {
+		if known, ok := epcis.Identify(id); ok && !asked[known.Value] {
+			asked[known.Value] = true
+			keys = append(keys, licenceKeys(known.OwnerDigits())...)
+		}
+	}
+	for i := range all {
+		if h := &all[i]; h.refusal == nil && h.record.ReadPoint != "" {
+			ask(h.record.ReadPoint)
+		}
+	}
+	for _, id := range goods {
+		if item, err := g.item(id); err != nil {
+			return err
+		} else if item == nil {
+			ask(id)
+		}
+	}
+	slices.Sort(keys)
+	return g.tx.prefetch(slices.Compact(keys))
 }
 
 // capture judges one event and records it.

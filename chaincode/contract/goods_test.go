@@ -209,8 +209,10 @@ func TestEventsThatContradictTheLedgerAreRefused(t *testing.T) {
 		{carrier, packing("DELETE", pallet(1), later), "forbidden: " + pallet(1) + " is held by " + maker},
 		{carrier, object("DELETE", "destroying", later, thing(1)), "forbidden: " + thing(1) + " is held by " + maker},
 		{carrier, epcisEvent("TransformationEvent", "", later, fields{"inputEPCList": []string{thing(2)}, "outputEPCList": []string{thing(20)}}), "forbidden: " + thing(2) + " is held by " + maker},
-		{carrier, epcisEvent("TransformationEvent", "", later, fields{"inputEPCList": []string{thing(20)}, "outputEPCList": []string{thing(2)}}),
-			fmt.Sprintf("conflict: %s was commissioned before; the last event about it is %s", thing(2), last(2))},
+		{
+			carrier, epcisEvent("TransformationEvent", "", later, fields{"inputEPCList": []string{thing(20)}, "outputEPCList": []string{thing(2)}}),
+			fmt.Sprintf("conflict: %s was commissioned before; the last event about it is %s", thing(2), last(2)),
+		},
 		{maker, object("OBSERVE", "storing", later, "urn:example:lot:7"), "conflict: urn:example:lot:7 is a lot on the ledger, and no thing"},
 		{maker, object("ADD", "commissioning", later, "urn:example:lot:7"), "conflict: urn:example:lot:7 is a lot on the ledger, and no thing"},
 		{maker, epcisEvent("ObjectEvent", "OBSERVE", later, fields{"bizStep": "storing", "epcList": []string{"urn:trailmark:transformation:x:1"}}), "invalid: urn:trailmark:transformation:x:1 names a transformation, and no goods"},
@@ -287,8 +289,10 @@ func TestCapturesGoAsAWholeOrEventByEvent(t *testing.T) {
 	event := answer[provenance.Event](w, w.mustKeep(regulator, "events:Get", provenance.EventName{Hash: hashOf(t, good)}))
 	decoded, err := evidence.DecodeCapture(argument)
 	require.NoError(t, err)
-	require.Equal(t, &provenance.Event{Hash: hashOf(t, good), Organisation: maker, Capture: capture.ID, Digest: decoded.Events[0].Digest(), Captured: start, Time: start,
-		Type: "ObjectEvent", Action: "ADD", BizStep: "commissioning", Objects: 1}, event)
+	require.Equal(t, &provenance.Event{
+		Hash: hashOf(t, good), Organisation: maker, Capture: capture.ID, Digest: decoded.Events[0].Digest(), Captured: start, Time: start,
+		Type: "ObjectEvent", Action: "ADD", BizStep: "commissioning", Objects: 1,
+	}, event)
 
 	decoded.Proceed = false
 	other, err := evidence.EncodeCapture(decoded)
@@ -370,4 +374,44 @@ func TestCapturesOfDifferentGoodsDoNotConflict(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, w.commit(one))
 	require.NoError(t, w.commit(other), "those who handle parts of one lot do not wait for each other")
+}
+
+// A capture's cost must not be an exchange with the peer for each thing.
+func TestManyThingsAreReadTogether(t *testing.T) {
+	w := newTrade(t)
+	items := make([]string, 300)
+	for i := range items {
+		items[i] = thing(i + 1)
+	}
+	list := []fields{object("ADD", "commissioning", start, items...).with("ilmd", fields{"cbvmda:lotNumber": "A1"}), packing("ADD", pallet(1), start+minute, items...)}
+	s, _, err := w.endorse(maker, "events:Capture", captureArgument(w, false, list...))
+	require.NoError(t, err)
+	require.Less(t, s.exchanges, 10)
+	require.NoError(t, w.commit(s))
+	use := epcisEvent("TransformationEvent", "", start+2*minute, fields{"inputEPCList": items[:100], "outputEPCList": []string{thing(900)}, "outputQuantityList": quantities(lotB)})
+	s, _, err = w.endorse(maker, "events:Capture", captureArgument(w, false, packing("DELETE", pallet(1), start+minute+1, items[:100]...), use))
+	require.NoError(t, err)
+	require.Less(t, s.exchanges, 12)
+}
+
+// BenchmarkCapture is what endorsing an event costs, alone and with others.
+func BenchmarkCapture(b *testing.B) {
+	for _, n := range []int{1, 20, 200} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := newTrade(b)
+			list := make([]fields, n)
+			for i := range list {
+				list[i] = object("ADD", "commissioning", start, thing(2*i), thing(2*i+1)).with("readPoint", fields{"id": makerPlace})
+			}
+			argument, creator := captureArgument(b, false, list...), identity(maker, "client")
+			used := processorTime()
+			for b.Loop() {
+				if s, response := w.simulate(0, creator, "events:Capture", argument); response.GetStatus() != 200 || len(s.writes) == 0 {
+					b.Fatal(response.GetMessage())
+				}
+			}
+			b.ReportMetric(float64((processorTime()-used).Microseconds())/float64(b.N*n), "cpu-µs/event")
+			b.ReportMetric(float64(len(argument))/float64(n), "B/event")
+		})
+	}
 }

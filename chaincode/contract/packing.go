@@ -196,11 +196,7 @@ func (d *draft) unpackLot(id, parent string, all bool) error {
 }
 
 // transform uses up inputs and brings forth outputs. A thing that is both stays.
-func (d *draft) transform(s *said) error {
-	node := provenance.EventNode(d.event.Hash)
-	if s.TransformationID != "" {
-		node = provenance.TransformationNode(d.tx.organisation, s.TransformationID)
-	}
+func (d *draft) transform(s *said, node string) error {
 	for _, id := range s.inputs.things {
 		if slices.Contains(s.outputs.things, id) {
 			if err := d.observe(id, false); err != nil {

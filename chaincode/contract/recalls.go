@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -163,7 +164,7 @@ func (*recalls) Freeze(tx *transaction, argument string) (string, error) {
 }
 
 func inEdge(i int, err error) error {
-	if refusal, ok := err.(*provenance.Error); ok { //nolint:errorlint // refusals are not wrapped in contracts
+	if refusal := new(provenance.Error); errors.As(err, &refusal) {
 		return &provenance.Error{Code: refusal.Code, Message: fmt.Sprintf("edge %d: %s", i, refusal.Message)}
 	}
 	return fmt.Errorf("edge %d: %w", i, err)
