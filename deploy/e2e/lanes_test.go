@@ -31,7 +31,7 @@ func startIngest(t testing.TB, contracts node.Contracts, b *mqttBroker, instance
 	config.Lanes, config.Serve, config.MaxInFlight = lanes, serve, int(lanes)
 	config.Broker, config.CA, config.Cert, config.Key = b.url, b.ca, pair.Cert, pair.Key
 	ctx, cancel := context.WithCancel(t.Context())
-	app, follow, err := node.NewIngest(ctx, config, contracts, nil, quiet, prometheus.NewRegistry())
+	app, follow, err := node.NewIngest(ctx, config, contracts, ingest.Deps{Log: quiet, Registerer: prometheus.NewRegistry()})
 	require.NoError(t, err)
 	done := make(chan error, 2)
 	go func() { done <- follow(ctx) }()

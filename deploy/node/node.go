@@ -21,6 +21,7 @@ import (
 	"github.com/trailmark/trailmark/analytics/service"
 	"github.com/trailmark/trailmark/deploy/clock"
 	"github.com/trailmark/trailmark/deploy/fabric"
+	"github.com/trailmark/trailmark/deploy/telemetry"
 	"github.com/trailmark/trailmark/gateway/api"
 	"github.com/trailmark/trailmark/gateway/checkpoint"
 	"github.com/trailmark/trailmark/gateway/ledger"
@@ -197,6 +198,7 @@ func (n *node) openAnalytics(ctx context.Context, store *readmodel.Store, projec
 		go view.watch(ctx, changes)
 		return scoring.Run(ctx)
 	})
+	n.openHealth(view)
 	return nil
 }
 
@@ -207,7 +209,16 @@ func (n *node) openIngest(ctx context.Context, s *api.Service) error {
 	if config.Dir == "" {
 		config.Dir = filepath.Join(n.config.Dir, "ingest")
 	}
-	app, follow, err := NewIngest(ctx, config, n.contracts, n.clock, n.log, n.registry)
+	tracer, stop, err := telemetry.Start(ctx, "trailmark", n.log)
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, func() error {
+		flushing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		return stop(flushing)
+	})
+	app, follow, err := NewIngest(ctx, config, n.contracts, ingest.Deps{Clock: n.clock, Log: n.log, Registerer: n.registry, Tracer: tracer})
 	if err != nil {
 		return err
 	}
@@ -217,14 +228,15 @@ func (n *node) openIngest(ctx context.Context, s *api.Service) error {
 	return nil
 }
 
-// NewIngest makes an ingest instance on the ledger; the caller runs the instance and, beside it, the function that keeps its devices
-// current. A nil clock is the machine's.
-func NewIngest(ctx context.Context, config ingest.Config, contracts Contracts, time ingest.Clock, log *slog.Logger, registerer prometheus.Registerer) (*ingest.App, func(context.Context) error, error) {
-	devices, follow, err := NewRegistry(ctx, contracts, log)
+// NewIngest makes an ingest instance on the ledger, which it adds to deps; the caller runs the instance and, beside it, the function
+// that keeps its devices current.
+func NewIngest(ctx context.Context, config ingest.Config, contracts Contracts, deps ingest.Deps) (*ingest.App, func(context.Context) error, error) {
+	devices, follow, err := NewRegistry(ctx, contracts, deps.Log)
 	if err != nil {
 		return nil, nil, err
 	}
-	app, err := ingest.New(config, ingest.Deps{Ledger: ingestLedger{contracts}, Devices: devices, Clock: time, Log: log, Registerer: registerer})
+	deps.Ledger, deps.Devices = ingestLedger{contracts}, devices
+	app, err := ingest.New(config, deps)
 	return app, follow, err
 }
 
