@@ -1,6 +1,9 @@
 package provenance
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Licence ties a GS1 company prefix (6 to 12 digits) or a GLN (13) to the organisations that hold it, one at a time. State key k/{Key}.
 type Licence struct {
@@ -34,7 +37,7 @@ func (l *Licence) Add(term LicenceTerm) (overlapped *LicenceTerm) {
 		}
 	}
 	l.Terms = append(l.Terms, term)
-	slices.SortFunc(l.Terms, func(a, b LicenceTerm) int { return int(a.From - b.From) })
+	slices.SortFunc(l.Terms, func(a, b LicenceTerm) int { return cmp.Compare(a.From, b.From) })
 	return nil
 }
 
