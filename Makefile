@@ -27,6 +27,19 @@ web/dist/index.html: web/package-lock.json web/package.json web/index.html web/v
 demo: build ## Run the whole road on this machine; TRACE=FILE.csv replays a logger's trace
 	@bin/trailmark demo $(if $(TRACE),--trace "$(TRACE)") $(DEMO_FLAGS)
 
+.PHONY: bench
+bench: build ## Measure the road against a plain Fabric application and against its limit (a quarter of an hour, nothing else running)
+	@bin/trailmark bench $(BENCH_FLAGS)
+
+.PHONY: faults
+faults: build ## Break everything under load at random, and audit that nothing was lost, doubled or altered (SEED=…)
+	@deploy/setup.sh namespaces
+	@bin/trailmark faults --seed $${SEED:-1} $(FAULTS_FLAGS)
+
+.PHONY: eval
+eval: build ## Run the public benchmarks in ../shared/data against our models
+	@for set in nab skab milk; do if [ -d ../shared/data/$$set ]; then echo "== $$set"; bin/trailmark eval $$set --dir ../shared/data/$$set; else echo "../shared/data/$$set is not here"; fi; done
+
 .PHONY: test
 test: ## Every test: unit, contract, real Fabric end to end, browser (SKIP_BROWSER=1 leaves that out)
 	@deploy/test.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of what a step needs, and installs it where that is possible. Usage: deploy/setup.sh node|browser
+# Makes sure of what a step needs, and installs it where that is possible. Usage: deploy/setup.sh node|browser|namespaces
 set -euo pipefail
 
 say() { echo "$@" >&2; }
@@ -21,8 +21,14 @@ browser)
 	say "No Chromium, and it could not be installed here. Install it (Debian: apt-get install chromium), or run with SKIP_BROWSER=1 to leave the browser test out."
 	exit 1
 	;;
+namespaces)
+	for tool in ip iptables mount; do
+		command -v "$tool" >/dev/null || { command -v apt-get >/dev/null && as_root apt-get update -qq >&2 && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 iptables mount >&2; break; }
+	done
+	command -v ip >/dev/null && command -v iptables >/dev/null || say "Without ip and iptables no peer can be cut off: that fault is played by stopping the peer. Install iproute2 and iptables for the real one."
+	;;
 *)
-	say "usage: deploy/setup.sh node|browser"
+	say "usage: deploy/setup.sh node|browser|namespaces"
 	exit 2
 	;;
 esac

@@ -35,4 +35,8 @@ make --no-print-directory build
 step "End to end on a real Fabric network"
 go test -tags e2e -count=1 -timeout 15m -v ./deploy/fabric/... ./deploy/e2e/... | grep -vE '^\s+\S+\.go:[0-9]+: (·|$)'
 
+step "Faults, briefly: kill, cut, fill and flood, then audit"
+deploy/setup.sh namespaces
+bin/trailmark faults --short --seed "${SEED:-$RANDOM}" --log-level error
+
 printf '\nAll tests passed in %d s.\n' $((SECONDS - began))
