@@ -33,7 +33,8 @@ step "Build"
 make --no-print-directory build
 
 step "End to end on a real Fabric network"
-go test -tags e2e -count=1 -timeout 15m -v ./deploy/fabric/... ./deploy/e2e/... | grep -vE '^\s+\S+\.go:[0-9]+: (·|$)'
+export TRAILMARK_PROGRAM=$PWD/bin/trailmark
+go test -tags e2e -p 1 -count=1 -timeout 15m ./deploy/fabric ./deploy/e2e ./deploy/bench ./deploy/faults
 
 step "Faults, briefly: kill, cut, fill and flood, then audit"
 deploy/setup.sh namespaces
