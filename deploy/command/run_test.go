@@ -19,8 +19,29 @@ func run(args ...string) (stdout, stderr string, code int) {
 
 func TestEveryCommandHasHelp(t *testing.T) {
 	for _, command := range [][]string{
-		{"demo"}, {"net", "up"}, {"net", "down"}, {"net", "status"}, {"net", "reset"}, {"node"}, {"broker"}, {"chaincode"}, {"device", "enrol"}, {"device", "list"},
-		{"replay"}, {"train"}, {"trust", "export"}, {"verify"}, {"epcis", "validate"}, {"epcis", "hash"}, {"eval", "nab"}, {"eval", "skab"}, {"eval", "milk"}, {"audit"}, {"edge"}, {"bench"}, {"faults"},
+		{"demo"},
+		{"net", "up"},
+		{"net", "down"},
+		{"net", "status"},
+		{"net", "reset"},
+		{"node"},
+		{"broker"},
+		{"chaincode"},
+		{"device", "enrol"},
+		{"device", "list"},
+		{"replay"},
+		{"train"},
+		{"trust", "export"},
+		{"verify"},
+		{"epcis", "validate"},
+		{"epcis", "hash"},
+		{"eval", "nab"},
+		{"eval", "skab"},
+		{"eval", "milk"},
+		{"audit"},
+		{"edge"},
+		{"bench"},
+		{"faults"},
 	} {
 		out, _, code := run(append(command, "--help")...)
 		require.Equal(t, 0, code, command)

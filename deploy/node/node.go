@@ -142,7 +142,7 @@ func (n *node) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return n.serve(service)
+	return n.serve(ctx, service)
 }
 
 // openGateway adds the projection, its log and checkpoints, and what scores it.
@@ -252,7 +252,7 @@ func (n *node) readiness() (bool, []string) {
 }
 
 // serve adds the part that answers HTTP.
-func (n *node) serve(s *api.Service) error {
+func (n *node) serve(ctx context.Context, s *api.Service) error {
 	var err error
 	if s.Tokens, err = api.OpenTokens(n.config.Dir); err != nil {
 		return err
@@ -261,7 +261,7 @@ func (n *node) serve(s *api.Service) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", n.config.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", n.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listening for the API: %w", err)
 	}
