@@ -90,7 +90,7 @@ func (s *Secret) check(username, token string, now time.Time) (Principal, time.T
 	if err != nil {
 		return p, time.Time{}, fmt.Errorf("the token of %s is not one", username)
 	}
-	given, err := base64.RawURLEncoding.DecodeString(mac)
+	given, err := base64.RawURLEncoding.Strict().DecodeString(mac)
 	if err != nil || !hmac.Equal(given, s.mac(username, seconds)) {
 		return p, time.Time{}, fmt.Errorf("the token of %s is not valid", username)
 	}
