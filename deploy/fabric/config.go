@@ -26,7 +26,7 @@ type Config struct {
 	Endorsements  int    `name:"endorsements" help:"Organisations that must endorse a transaction." default:"2" env:"TRAILMARK_ENDORSEMENTS"`
 	BasePort      int    `name:"base-port" help:"First of the ports to use, one after the other; 0 picks free ones." default:"0" env:"TRAILMARK_BASE_PORT"`
 
-	BatchTimeout      time.Duration `name:"batch-timeout" help:"Longest wait before a block is cut." default:"200ms" env:"TRAILMARK_BATCH_TIMEOUT"`
+	BatchTimeout      time.Duration `name:"batch-timeout" help:"Longest wait before a block is cut." default:"100ms" env:"TRAILMARK_BATCH_TIMEOUT"`
 	MaxMessageCount   uint32        `name:"max-message-count" help:"Most transactions in a block." default:"500" env:"TRAILMARK_MAX_MESSAGE_COUNT"`
 	PreferredMaxBytes uint32        `name:"preferred-max-bytes" help:"Block size that is aimed at." default:"2097152" env:"TRAILMARK_PREFERRED_MAX_BYTES"`
 	AbsoluteMaxBytes  uint32        `name:"absolute-max-bytes" help:"Largest transaction, and largest block." default:"16777216" env:"TRAILMARK_ABSOLUTE_MAX_BYTES"`
@@ -63,7 +63,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Channel, "trailmark")
 	setDefault(&c.Orderers, 1)
 	setDefault(&c.Endorsements, 2)
-	setDefault(&c.BatchTimeout, 200*time.Millisecond)
+	setDefault(&c.BatchTimeout, 100*time.Millisecond)
 	setDefault(&c.MaxMessageCount, 500)
 	setDefault(&c.PreferredMaxBytes, 2<<20)
 	setDefault(&c.AbsoluteMaxBytes, 16<<20)
