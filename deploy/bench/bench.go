@@ -21,7 +21,7 @@ type Config struct {
 	Seconds int      `help:"Length of each steady state." default:"30"`
 	Short   bool     `help:"A few seconds of everything (--seconds below 30 are obeyed), for CI: shows that it works and that nothing is lost, not how fast it is."`
 	Devices int      `help:"Sensors that publish." default:"20000"`
-	Lanes   uint32   `help:"Lanes that they are spread over." default:"16"`
+	Lanes   uint32   `help:"Lanes that they are spread over." default:"6"`
 	History int      `help:"Readings on the ledger when packed throughput is measured once more." default:"10000000"`
 	Charts  int      `help:"Times that the chart is asked for." default:"300"`
 	Skip    []string `help:"Parts to leave out: naive, single, packed, limit, history, chart." enum:"naive,single,packed,limit,history,chart"`
