@@ -142,3 +142,17 @@ func TestEpcis(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, out, bad)
 }
+
+func TestTrainReportsInWords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a model")
+	}
+	file := filepath.Join(t.TempDir(), "model.bin")
+	out, stderr, code := run("train", "-o", file, "--epochs", "1")
+	require.Equal(t, 0, code, stderr)
+	require.Contains(t, out, file)
+	require.Contains(t, stderr, "sensor-stuck")
+	require.NotContains(t, stderr, "%!")
+	_, err := os.Stat(file)
+	require.NoError(t, err)
+}

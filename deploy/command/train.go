@@ -39,7 +39,11 @@ func (c *trainCommand) Run(ctx context.Context, to console) error {
 	if err := os.WriteFile(c.Out, encoded, 0o644); err != nil {
 		return fmt.Errorf("writing the model: %w", err)
 	}
-	to.say("%s", report)
+	to.say("Trained on %d windows; threshold %.3f, crossed on %.1f %% of held-back normal sensor-days (%.1f %% promised).",
+		report.Windows, float64(report.Threshold)/1e6, 100*report.FalseAlarms, float64(model.FalseAlarms())/1e4)
+	for _, f := range report.Faults {
+		to.say("  %-20s found within a day: %3.0f %%, half of those within %d min", f.Fault, 100*f.Found, f.MedianMinutes)
+	}
 	to.print("%x  %s  (%d bytes)", model.Hash(), c.Out, len(encoded))
 	return nil
 }
